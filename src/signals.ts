@@ -64,7 +64,7 @@ export class Signals {
     log.info({ signal, orders_in_flight: service.orderService.inFlight }, "draining");
     try {
       await service.stop();
-      log.info({ commit_sizes: service.journal.commitSizes }, "stopped");
+      log.info("stopped");
       // A step is in a call that nothing can end, and Node would wait for it.
       if (service.threads.alive > 0) exitDespiteThreads();
       // A handle that a library has left open must not keep a stopped server alive. It still listens: what it stopped for is done, and one

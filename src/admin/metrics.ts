@@ -3,9 +3,9 @@ import type { Routes } from "../http/routes.ts";
 import type { Backlog, NodeState, OperatorJournal } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { perStep, STEPS, type StepName } from "../orders/steps.ts";
-import { counter, expose, gauge, Histogram } from "./metrics/family.ts";
+import { counter, expose, gauge, Histogram, type Sample } from "./metrics/family.ts";
 import { OrderMetrics } from "./metrics/order-metrics.ts";
-import { backlogFamilies, one, type PresentSources, presentFamilies } from "./metrics/present-families.ts";
+import { backlogFamilies, type PresentSources, presentFamilies } from "./metrics/present-families.ts";
 
 /** Read at each scrape. */
 export interface MetricSources extends PresentSources {
@@ -51,7 +51,7 @@ export class Metrics {
       this.#commitSeconds.family("journal_commit_seconds", "How long a commit of the journal took until it was durable."),
       ...(sources.nodes === undefined
         ? []
-        : [gauge("nodes", "Nodes that live on this journal.", nodes === undefined ? [] : one(nodes.length))]),
+        : [gauge("nodes", "Nodes that live on this journal; `node` is the one that says it.", nodesOf(nodes))]),
     ];
     for (const family of families) expose(registry, family);
     return { contentType: registry.contentType, text: (await registry.metrics()) + (await ofProcess.metrics()) };
@@ -91,6 +91,12 @@ export function recentBacklog(journal: Pick<OperatorJournal, "backlog">, nowMs =
     if (read === undefined || nowMs() - read.atMs >= KEPT_MS) read = { atMs: nowMs(), backlog: journal.backlog() };
     return read.backlog;
   };
+}
+
+/** Named, so that nobody has to know which address is which node. It has no name here while others have ended its life. */
+function nodesOf(nodes: readonly NodeState[] | undefined): Sample[] {
+  const own = nodes?.find(({ isThis }) => isThis)?.name;
+  return nodes === undefined ? [] : [{ value: nodes.length, ...(own !== undefined && { labels: { node: own } }) }];
 }
 
 async function orUnavailable<T>(read: (() => Promise<T>) | undefined): Promise<T | undefined> {

@@ -25,7 +25,6 @@ export interface GroupCommitOptions {
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #maxBatch: number;
-  readonly #sizes = new CommitSizes();
   // Two parallel arrays: the first is the message.
   #operations: Operation[] = [];
   #requests: Request[] = [];
@@ -36,10 +35,6 @@ export class GroupCommit {
   constructor(options: GroupCommitOptions) {
     this.#options = options;
     this.#maxBatch = options.maxBatch ?? MAX_BATCH;
-  }
-
-  get sizes(): { upTo: number; commits: number }[] {
-    return this.#sizes.steps();
   }
 
   /** Resolves once it is durable. Rejects with `JournalUnavailable` or the operation's own fault: then it had no effect. */
@@ -88,10 +83,7 @@ export class GroupCommit {
       if (reply.type === "fatal") this.abandon();
       // Not inside a `try`: a fault of `onReply` must not make a durable batch look refused.
       this.#options.onReply(reply);
-      if (reply.type === "committed" && reply.commitMs !== undefined) {
-        this.#sizes.record(requests.length);
-        this.#options.onCommit?.(requests.length, reply.commitMs);
-      }
+      if (reply.type === "committed" && reply.commitMs !== undefined) this.#options.onCommit?.(requests.length, reply.commitMs);
       if (reply.type === "fatal") return;
       settle(requests, reply);
       const again = reply.type === "committed" ? (reply.again ?? []) : [];
@@ -121,20 +113,4 @@ function settle(requests: readonly Request[], reply: Committed | Refused): void 
     const result = reply.results[index];
     if (result !== undefined) resolve(result);
   });
-}
-
-/** How many commits carried how many requests, in steps of powers of two. */
-export class CommitSizes {
-  readonly #counts: number[] = [];
-
-  record(requests: number): void {
-    const step = requests <= 1 ? 0 : 32 - Math.clz32(requests - 1);
-    while (this.#counts.length <= step) this.#counts.push(0);
-    this.#counts[step] = (this.#counts[step] ?? 0) + 1;
-  }
-
-  /** Commits with up to `upTo` requests and more than the step before, smallest first. */
-  steps(): { upTo: number; commits: number }[] {
-    return this.#counts.map((commits, step) => ({ upTo: 2 ** step, commits }));
-  }
 }

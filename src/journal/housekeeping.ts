@@ -48,10 +48,10 @@ async function cleanUp({ journal, retentionDays }: HousekeepingOptions, nowMs: n
   await whileMore(async () => (await journal.expireKeys(nowMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
   if (retentionDays === undefined) return;
   const oldMs = nowMs - retentionDays * DAY_MS;
-  let next: Cursor | null = [];
+  let next: Cursor | undefined = [];
   await whileMore(async () => {
     next = await journal.retire(oldMs, next ?? [], ROWS_A_BATCH);
-    return next !== null;
+    return next !== undefined;
   });
   await whileMore(async () => (await journal.expireDeadLetters(oldMs, ROWS_A_BATCH)) === ROWS_A_BATCH);
   await whileMore(async () => (await journal.expireActions(oldMs, ROWS_A_BATCH)) === ROWS_A_BATCH);

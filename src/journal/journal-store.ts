@@ -5,8 +5,6 @@ import type { Answers, JournalSettings, Operation, OperationName, Query, QueryNa
 export interface JournalStore {
   /** False after a failed write, until one works again; on PostgreSQL while there is no session. */
   readonly healthy: boolean;
-  /** How many commits carried how many requests. */
-  readonly commitSizes: readonly { readonly upTo: number; readonly commits: number }[];
   /** Resolves when durable. Rejects with `JournalUnavailable` or the operation's own fault; then it had no effect. */
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]>;
   /** Rejects with `JournalUnavailable`, and with `JournalBusy` where too many wait. */

@@ -1,20 +1,13 @@
 import type { CompensationStatus } from "../orders/compensation-state.ts";
 import {
   ACTIONS_SHOWN,
-  type Backlog,
   type BackupDone,
-  type CompensationRow,
   type Cursor,
-  type DeadLetter,
-  type HeldAttempt,
   type OperatorAction,
   type OperatorJournal,
   type OrderFilter,
   type OrderSummary,
   type Page,
-  type RestoreConfirmed,
-  type RestoreState,
-  type RowId,
 } from "../orders/operator-journal.ts";
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import {
@@ -34,11 +27,9 @@ import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 import type { JournalStore } from "./journal-store.ts";
 import { type JournalOptions, type OpenStore, openStore } from "./open-store.ts";
 import { recordOf } from "./order-record.ts";
-import type { DueFields, JournalSettings, TriedFields } from "./protocol.ts";
+import type { DueFields, JournalSettings, OperationName, QueryName, Reads, TriedFields, Writes } from "./protocol.ts";
 
 export type { JournalOptions } from "./open-store.ts";
-
-const UNKNOWN = "unknown";
 
 /** The journal: in a file, on threads of its own, on PostgreSQL, or in memory. Main thread only; it never waits for the disk. */
 export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
@@ -48,6 +39,26 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
     | Pick<NonNullable<OpenStore["cluster"]>, "life" | "sureUntilMs" | "sql" | "others" | "onLifeEnded" | "hurry">
     | undefined;
   readonly nodes: OperatorJournal["nodes"];
+  /** What is passed on as it is. */
+  readonly takeCompensation = this.#write("takeCompensation");
+  readonly settleCompensation = this.#write("settleCompensation");
+  readonly confirmRestore = this.#write("confirmRestore");
+  readonly eventDelivered = this.#write("eventDelivered");
+  readonly eventFailed = this.#write("eventFailed");
+  readonly giveUpEvent = this.#write("giveUpEvent");
+  readonly giveUpExpired = this.#write("giveUpExpired");
+  readonly redeliver = this.#write("redeliver");
+  readonly expireKeys = this.#write("expireKeys");
+  readonly retire = this.#write("retire");
+  readonly expireDeadLetters = this.#write("expireDeadLetters");
+  readonly expireActions = this.#write("expireActions");
+  readonly compensations = this.#read("compensations");
+  readonly compensation = this.#read("compensation");
+  readonly deadLetters = this.#read("deadLetters");
+  readonly restore = this.#read("restore");
+  readonly heldAttempts = this.#read("heldAttempts");
+  readonly backlog = this.#read("backlog");
+  readonly lastEndBefore = this.#read("lastEndBefore");
 
   private constructor({ store, cluster }: OpenStore) {
     this.#store = store;
@@ -67,11 +78,6 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   /** False after a failed write, until one works again; one is tried every second. On PostgreSQL false while there is no session. */
   get healthy(): boolean {
     return this.#store.healthy;
-  }
-
-  /** How many commits carried how many requests. */
-  get commitSizes(): JournalStore["commitSizes"] {
-    return this.#store.commitSizes;
   }
 
   /** Ends a thread of the journal as an accident would. For tests. */
@@ -106,10 +112,6 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
     return this.#store.request(["takeCompensations", step, kind, ...dueFields(request)]);
   }
 
-  async takeCompensation(id: number, nowMs: number = Date.now(), actor: string = UNKNOWN): Promise<CompensationRow | undefined> {
-    return (await this.#store.request(["takeCompensation", id, nowMs, actor])) ?? undefined;
-  }
-
   closeInterrupted(limit: number, nowMs: number): Promise<number> {
     return this.#store.request(["closeInterrupted", limit, nowMs]);
   }
@@ -123,49 +125,13 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
     return this.#store.request(["takeEvents", ...dueFields(request)]);
   }
 
-  async eventDelivered(seq: number, nowMs: number): Promise<void> {
-    await this.#store.request(["eventDelivered", seq, nowMs]);
-  }
-
-  async eventFailed(seq: number, nextTryMs: number): Promise<void> {
-    await this.#store.request(["eventFailed", seq, nextTryMs]);
-  }
-
-  async giveUpEvent(seq: number, reason: string, nowMs: number): Promise<void> {
-    await this.#store.request(["giveUpEvent", seq, reason, nowMs]);
-  }
-
-  giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): Promise<number> {
-    return this.#store.request(["giveUpExpired", expiredMs, reason, nowMs, limit]);
-  }
-
   orders({ status, sinceMs, untilMs }: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Page<OrderSummary>> {
-    return this.#store.read(["orders", status ?? null, sinceMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, cursor ?? null, limit]);
-  }
-
-  compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>> {
-    return this.#store.read(["compensations", status, cursor ?? null, limit]);
+    return this.#store.read(["orders", status ?? null, sinceMs ?? 0, untilMs ?? Number.MAX_SAFE_INTEGER, cursor, limit]);
   }
 
   rowIdOf(text: string): number | undefined {
     const id = /^[1-9]\d{0,15}$/.test(text) ? Number(text) : undefined;
     return Number.isSafeInteger(id) ? id : undefined;
-  }
-
-  async compensation(id: RowId): Promise<CompensationRow | undefined> {
-    return (await this.#store.read(["compensation", id])) ?? undefined;
-  }
-
-  async settleCompensation(id: RowId, note: string, nowMs: number, actor: string = UNKNOWN): Promise<CompensationRow | undefined> {
-    return (await this.#store.request(["settleCompensation", id, note, nowMs, actor])) ?? undefined;
-  }
-
-  deadLetters(cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>> {
-    return this.#store.read(["deadLetters", cursor ?? null, limit]);
-  }
-
-  redeliver(seq: RowId, nowMs: number, actor: string = UNKNOWN): Promise<boolean> {
-    return this.#store.request(["redeliver", seq, nowMs, actor]);
   }
 
   async noteAction({ atMs, actor, action, detail }: OperatorAction): Promise<void> {
@@ -176,58 +142,14 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
     return this.#store.read(["actions", orderId, ACTIONS_SHOWN]);
   }
 
-  restore(): Promise<RestoreState> {
-    return this.#store.read(["restore"]);
-  }
-
-  heldAttempts(cursor: Cursor | undefined, limit: number): Promise<Page<HeldAttempt>> {
-    return this.#store.read(["heldAttempts", cursor ?? null, limit]);
-  }
-
-  confirmRestore(orderId: string | undefined, nowMs: number, limit: number, actor: string): Promise<RestoreConfirmed> {
-    return this.#store.request(["confirmRestore", orderId ?? null, nowMs, limit, actor]);
-  }
-
-  backlog(): Promise<Backlog> {
-    return this.#store.read(["backlog"]);
-  }
-
   async backup(file: string): Promise<BackupDone> {
     if (this.#store.backup === undefined) throw new JournalUnavailable("only a journal in a file makes backups");
     return this.#store.backup(file);
   }
 
-  /** When something ended last before a time (wall clock); undefined where nothing did. It may miss some that ended long before the newest. */
-  async lastEndBefore(ms: number): Promise<number | undefined> {
-    return (await this.#store.read(["lastEndBefore", ms])) ?? undefined;
-  }
-
   /** Removes what backups that were cut off have left in a directory; to be called before the first backup. Returns their names. */
   async removeCutOffBackups(directory: string): Promise<readonly string[]> {
     return (await this.#store.removeCutOffBackups?.(directory)) ?? [];
-  }
-
-  /** Deletes up to `limit` idempotency keys that expired before `nowMs`. Returns how many. */
-  expireKeys(nowMs: number, limit: number): Promise<number> {
-    return this.#store.request(["expireKeys", nowMs, limit]);
-  }
-
-  /**
-   * Deletes what old orders do not need any more: looks at up to `limit` from `after` on ([] at first). Returns where to go on, null at the
-   * end.
-   */
-  retire(endedBeforeMs: number, after: Cursor, limit: number): Promise<Cursor | null> {
-    return this.#store.request(["retire", endedBeforeMs, after, limit]);
-  }
-
-  /** Deletes up to `limit` dead letters that were given up before a time. Returns how many. */
-  expireDeadLetters(givenUpBeforeMs: number, limit: number): Promise<number> {
-    return this.#store.request(["expireDeadLetters", givenUpBeforeMs, limit]);
-  }
-
-  /** Deletes up to `limit` actions of operators that are about no order and were done before a time. Returns how many. */
-  expireActions(beforeMs: number, limit: number): Promise<number> {
-    return this.#store.request(["expireActions", beforeMs, limit]);
   }
 
   /**
@@ -237,6 +159,23 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
   close(): Promise<void> {
     return this.#store.close();
   }
+
+  #write<Name extends OperationName>(name: Name): Told<Writes[Name]> {
+    return async (...asked) => told(await this.#store.request<Name>([name, ...asked] as never));
+  }
+
+  #read<Name extends QueryName>(name: Name): Told<Reads[Name]> {
+    return async (...asked) => told(await this.#store.read<Name>([name, ...asked] as never));
+  }
+}
+
+/** As the main thread has it: undefined for what there is not. */
+type Told<Call extends (...asked: never[]) => unknown> = (
+  ...asked: Parameters<Call>
+) => Promise<null extends ReturnType<Call> ? Exclude<ReturnType<Call>, null> | undefined : ReturnType<Call>>;
+
+function told(result: unknown): never {
+  return (result ?? undefined) as never;
 }
 
 function triedFields({ id, nextTryMs, lastAnswer }: CompensationTried): TriedFields {

@@ -64,12 +64,17 @@ export interface Writes {
   giveUpEvent(seq: number, reason: string, nowMs: number): null;
   giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): number;
   redeliver(seq: number, nowMs: number, actor: string): boolean;
-  confirmRestore(orderId: string | null, nowMs: number, limit: number, actor: string): RestoreConfirmed;
+  confirmRestore(orderId: string | undefined, nowMs: number, limit: number, actor: string): RestoreConfirmed;
   noteAction(atMs: number, actor: string, action: OperatorActionName, detail: string | null): null;
+  /** Deletes up to `limit` that expired before. Returns how many; so do the others. */
   expireKeys(nowMs: number, limit: number): number;
-  /** Where to go on; null at the end. */
+  /**
+   * Deletes what old orders do not need any more: looks at up to `limit` from `after` on ([] at first). Returns where to go on, null at the
+   * end.
+   */
   retire(endedBeforeMs: number, after: Cursor, limit: number): Cursor | null;
   expireDeadLetters(givenUpBeforeMs: number, limit: number): number;
+  /** Those that are about no order. */
   expireActions(beforeMs: number, limit: number): number;
 }
 
@@ -95,14 +100,15 @@ export type Result = Results[OperationName];
 /** The reads of a journal, and the answer to each. A read looks at a bounded number of rows and writes nothing. */
 export interface Reads {
   find(orderId: string, before: number | null, limit: number): FoundOrder | null;
-  orders(status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | null, limit: number): Page<OrderSummary>;
-  compensations(status: CompensationStatus, cursor: Cursor | null, limit: number): Page<CompensationRow>;
+  orders(status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | undefined, limit: number): Page<OrderSummary>;
+  compensations(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Page<CompensationRow>;
   compensation(id: number): CompensationRow | null;
-  deadLetters(cursor: Cursor | null, limit: number): Page<DeadLetter>;
+  deadLetters(cursor: Cursor | undefined, limit: number): Page<DeadLetter>;
   actions(orderId: string, limit: number): readonly OperatorAction[];
+  /** When something ended last before a time (wall clock). It may miss some that ended long before the newest. */
   lastEndBefore(ms: number): number | null;
   restore(): RestoreState;
-  heldAttempts(cursor: Cursor | null, limit: number): Page<HeldAttempt>;
+  heldAttempts(cursor: Cursor | undefined, limit: number): Page<HeldAttempt>;
   backlog(): Backlog;
 }
 

@@ -95,10 +95,6 @@ export class SqliteStore implements JournalStore {
     return this.#health.healthy;
   }
 
-  get commitSizes(): { upTo: number; commits: number }[] {
-    return this.#commits.sizes;
-  }
-
   kill(role: JournalSettings["role"]): void {
     this.#threads[role].kill();
   }

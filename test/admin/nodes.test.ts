@@ -61,13 +61,16 @@ test("the journal of one process has no nodes: 404 says why, and there is no met
   expect([status, json.error.kind]).toEqual([404, "not_found"]);
   expect(json.error.message).toContain("not on PostgreSQL");
   expect((await send(server.adminPort, { method: "POST", path: "/nodes" })).headers.allow).toBe("GET, HEAD");
-  expect((await send(server.adminPort, { path: "/metrics" })).text).not.toContain(" nodes ");
+  expect((await send(server.adminPort, { path: "/metrics" })).text).not.toMatch(/\bnodes[ {]/);
 });
 
-test("the metric counts them, and is left out while the journal cannot be read", async () => {
-  expect(await metricsOfNodes(async () => [NODE, NODE, NODE])).toContain("# TYPE nodes gauge\nnodes 3\n");
+test("the metric counts them, names the node that says it, and is left out while the journal cannot be read", async () => {
+  const others = [2, 3].map((life) => ({ ...NODE, name: `other-${life}`, life, isThis: false }));
+  expect(await metricsOfNodes(async () => [...others, NODE])).toContain('# TYPE nodes gauge\nnodes{node="shop-1"} 3\n');
+  // While others have ended its life.
+  expect(await metricsOfNodes(async () => others)).toContain("# TYPE nodes gauge\nnodes 2\n");
   const away = () => Promise.reject(new JournalUnavailable("the database is away"));
-  expect(await metricsOfNodes(away)).not.toContain("\nnodes ");
+  expect(await metricsOfNodes(away)).not.toMatch(/^nodes[ {]/m);
   await expect(metricsOfNodes(() => Promise.reject(new TypeError("bug")))).rejects.toThrow("bug");
 });
 

@@ -21,5 +21,5 @@ export const QUIET: Omit<MetricSources, "backlog" | "webhooks"> = {
 /** What `/metrics` says of nodes, on PostgreSQL only. */
 export async function metricsOfNodes(nodes: MetricSources["nodes"] = async () => []): Promise<string> {
   const { text } = await new Metrics().scrape({ ...QUIET, backlog: async () => NO_BACKLOG, nodes });
-  return text.replaceAll(/^(?!nodes |# (?:HELP|TYPE) nodes ).*\n/gm, "");
+  return text.replaceAll(/^(?!nodes[ {]|# (?:HELP|TYPE) nodes ).*\n/gm, "");
 }

@@ -56,7 +56,7 @@ test("one line a look says what has waited for more than five minutes, and none 
 
     // The compensations are settled, the events given up: what nobody waits for any more is no reason for a warning.
     const { items } = await journal.compensations("pending", undefined, 10);
-    for (const { id } of items) await journal.settleCompensation(id, "by hand", nowMs);
+    for (const { id } of items) await journal.settleCompensation(id, "by hand", nowMs, "test");
     const seqs = (await eventsDue(journal, nowMs + MINUTES)).map(({ seq }) => seq);
     for (const seq of seqs) await journal.giveUpEvent(seq, "HTTP 500", nowMs);
     await eventually("no more events than those of the settling", async () => (await journal.backlog()).events.count === 2);
@@ -69,7 +69,7 @@ test("one line a look says what has waited for more than five minutes, and none 
     nowMs += 60 * MINUTES;
     for (const { seq } of await eventsDue(journal, nowMs)) await journal.eventDelivered(seq, nowMs);
     const [seq = 0] = seqs;
-    await journal.redeliver(seq, nowMs);
+    await journal.redeliver(seq, nowMs, "test");
     await looksMore();
     lines.length = 0;
     await looksMore();

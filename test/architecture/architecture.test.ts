@@ -146,6 +146,7 @@ describe("the journal's rules", () => {
       "event-payload.ts",
       "execute.ts",
       "find.ts",
+      "order-pages.ts",
       "reads.ts",
       "restores.ts",
       "tables.ts",

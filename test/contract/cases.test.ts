@@ -1,10 +1,13 @@
 // @module-tag three-steps
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { type StepName, simulatedDelayMs } from "../../src/orders/steps.ts";
 import { fastOnce } from "../support/fast-once.ts";
 import { type Received, send, threadsPage } from "../support/http-client.ts";
+import { freshDatabase } from "../support/postgres/index.ts";
 import { startService, type TestService } from "../support/service.ts";
 
 const COPY = new URL("cases.json", import.meta.url);
@@ -33,18 +36,21 @@ const CASE = z.strictObject({
 type Expected = z.infer<typeof CASE>["expect"];
 type Request = Omit<z.infer<typeof CASE>, "name" | "expect">;
 const FILE = z.strictObject({ note: z.string(), cases: z.array(CASE).min(30) });
+const STORES = ["memory", "file", "postgres"] as const;
 const STEPS = ["payment", "vendor", "courier"];
 // Less than lies between the ends of any two steps of a case, of which one has to be first.
 const LATE_MS = 100;
 
 const { cases } = FILE.parse(JSON.parse(readFileSync(COPY, "utf8")));
 
-describe("the contract's cases", () => {
+describe.each(STORES)("the contract's cases with the journal in %s", (store) => {
   let server: TestService;
+  const started = new AsyncDisposableStack();
+  const startOn = async () => started.use(await startService({ JOURNAL: await journalIn(store, started) }));
   beforeAll(async () => {
-    server = await startService();
+    server = await startOn();
   });
-  afterAll(() => server.stop());
+  afterAll(() => started.disposeAsync());
 
   test.each(cases)("$name", async ({ name, expect: expected, ...request }) => {
     let tries = 0;
@@ -55,8 +61,7 @@ describe("the contract's cases", () => {
     await fastOnce(name, expected.within_ms ?? Number.POSITIVE_INFINITY, async () => {
       if (tries++ === 0) return await attempt(server.port);
       // A case is a request to a server that has seen no order of its id.
-      await using fresh = await startService();
-      return await attempt(fresh.port);
+      return await attempt((await startOn()).port);
     });
   });
 
@@ -67,6 +72,21 @@ describe("the contract's cases", () => {
     expect(page.finished).toBe(page.started);
   });
 });
+
+/** What JOURNAL says for an empty journal, which goes after the service. */
+async function journalIn(store: (typeof STORES)[number], all: AsyncDisposableStack): Promise<string> {
+  switch (store) {
+    case "memory":
+      return "memory";
+    case "file": {
+      const directory = mkdtempSync(join(tmpdir(), "cases-"));
+      all.defer(() => rmSync(directory, { recursive: true }));
+      return join(directory, "orders.db");
+    }
+    case "postgres":
+      return all.use(await freshDatabase()).url;
+  }
+}
 
 test.skipIf(!existsSync(ORIGINAL))("the copy of the cases says what the original says", () => {
   expect(JSON.parse(readFileSync(COPY, "utf8"))).toEqual(JSON.parse(readFileSync(ORIGINAL, "utf8")));

@@ -73,7 +73,7 @@ test("however many look orders up, what is due is read, and a settled compensati
   expect(events.items).toMatchObject([{ orderId: "a" }]);
   expect(backlog.compensations.payment.count).toBe(1);
   const moreLooks = lookUps();
-  const settled = await at.journal.settleCompensation(1, "by hand", NOW);
+  const settled = await at.journal.settleCompensation(1, "by hand", NOW, "me");
   expect(settled).toMatchObject({ orderId: "a", status: "settled", note: "by hand" });
   await moreLooks;
   const refused = (await looks).filter(({ status }) => status === "rejected");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { CommitSizes, GroupCommit } from "../../src/journal/group-commit.ts";
+import { GroupCommit } from "../../src/journal/group-commit.ts";
 import type { Committed, Operation, Reply } from "../../src/journal/protocol.ts";
 import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { JournalFixture, NOW } from "./journal-fixture.ts";
@@ -193,13 +193,6 @@ describe("the group", () => {
   });
 });
 
-test("commit sizes count in steps of powers of two", () => {
-  const sizes = new CommitSizes();
-  for (const requests of [1, 2, 3, 4, 5, 8, 9, 1_024]) sizes.record(requests);
-  const met = sizes.steps().flatMap(({ upTo, commits }) => (commits > 0 ? [`${commits} to ${upTo}`] : []));
-  expect(met).toEqual(["1 to 1", "1 to 2", "2 to 4", "2 to 8", "1 to 16", "1 to 1024"]);
-});
-
 describe("on the journal", () => {
   test("what arrives during a commit shares the next one, and both are reported", async () => {
     const commits: [number, number][] = [];
@@ -212,10 +205,6 @@ describe("on the journal", () => {
     await Promise.all([first, rest]);
     expect(commits.map(([requests]) => requests)).toEqual([1, 40]);
     for (const [, milliseconds] of commits) expect(milliseconds).toBeGreaterThan(0);
-    expect(at.journal.commitSizes.filter((step) => step.commits > 0)).toEqual([
-      { upTo: 1, commits: 1 },
-      { upTo: 64, commits: 1 },
-    ]);
   });
 
   test("reading, and asking again for what is known, commits nothing", async () => {
@@ -226,7 +215,7 @@ describe("on the journal", () => {
     expect(commits).toBe(2);
     await Promise.all([at.journal.find("a"), at.take("payment"), at.dueEvents(0), at.journal.backlog()]);
     await Promise.all([at.accept("a"), at.accept("a", 5), at.journal.expireKeys(0, 10), at.journal.closeInterrupted(10, 0)]);
-    await Promise.all([at.journal.eventDelivered(1, 0), at.journal.redeliver(1, 0), at.journal.retire(0, [], 10)]);
+    await Promise.all([at.journal.eventDelivered(1, 0), at.journal.redeliver(1, 0, "me"), at.journal.retire(0, [], 10)]);
     await Promise.all([at.journal.takeCompensation(1, NOW, "me"), at.journal.settleCompensation(1, "", NOW, "me")]);
     expect(commits).toBe(2);
     await at.accept("b");

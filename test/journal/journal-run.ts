@@ -96,7 +96,7 @@ export class Run {
         const before = model.attempts.length;
         model.retire(nowMs - KEY_LIFE_MS);
         if (model.attempts.length < before) this.#count("retired");
-        return equal(journal.retire(nowMs - KEY_LIFE_MS, [], 1_000_000), null);
+        return equal(journal.retire(nowMs - KEY_LIFE_MS, [], 1_000_000), undefined);
       }
       default:
         return this.#outbox.send(request, nowMs);

@@ -13,7 +13,7 @@ const ISO_NOW = new Date(NOW).toISOString();
 
 async function retireAll(at: JournalFixture, limit: number): Promise<number> {
   let batches = 0;
-  for (let next: Cursor | null = []; next !== null; batches++) next = await at.journal.retire(NOW + 1_000, next, limit);
+  for (let next: Cursor | undefined = []; next !== undefined; batches++) next = await at.journal.retire(NOW + 1_000, next, limit);
   return batches;
 }
 

@@ -57,7 +57,8 @@ describe.each(STORES)("what operators did, journal in %s", (kind) => {
     await at.run("placed", failed);
     for (const { id } of await at.take("payment")) await at.journal.compensationTried({ id, step: "payment" }, NOW);
     for (const { id } of await at.take("vendor")) await at.journal.compensationTried({ id, step: "vendor", nextTryMs: NOW }, NOW);
-    for (const { id } of (await at.journal.compensations("pending", undefined, 9)).items) await at.journal.settleCompensation(id, "x", NOW);
+    for (const { id } of (await at.journal.compensations("pending", undefined, 9)).items)
+      await at.journal.settleCompensation(id, "x", NOW, "me");
     await at.run("placed");
     await at.journal.retire(NOW + 2, [], 10);
     expect(await at.journal.find("a")).toMatchObject({ attempts: [{ attempt: 2 }] });

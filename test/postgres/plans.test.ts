@@ -106,7 +106,7 @@ async function useEverything(store: PostgresStore, client: Client, round: string
   await send("giveUpExpired", nowMs, "gone", nowMs, 5);
   await client.query("UPDATE compensations SET state = 'held', taken_by = NULL WHERE id = $1", [third]);
   await send("confirmRestore", held, nowMs, 5, "ann");
-  await send("confirmRestore", null, nowMs, 5, "ann");
+  await send("confirmRestore", undefined, nowMs, 5, "ann");
   await send("retire", nowMs + 10, [], 5);
   await send("expireKeys", nowMs + 10, 5);
   await send("expireDeadLetters", nowMs + 2, 5);

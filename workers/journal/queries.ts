@@ -3,12 +3,13 @@ import { dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { JournalSettings, Query, QueryReply } from "../../src/journal/protocol.ts";
 import { find } from "../../src/journal/rules/find.ts";
+import { ordersPage } from "../../src/journal/rules/order-pages.ts";
 import { answerTo, pageOf, type Readers } from "../../src/journal/rules/reads.ts";
 import type { DeadLetter } from "../../src/orders/operator-journal.ts";
 import { SqliteBacklog } from "./queries/backlog.ts";
 import { compensationList } from "./queries/compensation-list.ts";
 import { SqliteHeld } from "./queries/held-list.ts";
-import { SqliteOrders } from "./queries/order-list.ts";
+import { MAX_SCANNED, SqliteOrders } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 import { BLOCK_IDS } from "./tables/attempts.ts";
 import { fieldOf } from "./tables/rows.ts";
@@ -32,7 +33,7 @@ export class Queries {
     const backlogs = new SqliteBacklog(db, () => sizesOf(file));
     this.#reads = {
       find: (...asked) => find(tables, ...asked),
-      orders: (...asked) => orders.page(...asked),
+      orders: (...asked) => ordersPage(orders, MAX_SCANNED, ...asked),
       compensations: compensationList(db, tables.compensations.row),
       compensation: tables.compensations.row,
       deadLetters: deadLetterList(db),

@@ -8,119 +8,192 @@ import type {
   RetiredOrdersTable,
 } from "../rules/tables.ts";
 
-/** An attempt that has ended, and the one before it at the same order. */
-interface Ended {
+/** An attempt: one record from its acceptance on. */
+export interface AttemptRecord {
+  /** Undefined of one that has none yet. */
+  id: number | undefined;
   readonly orderId: string;
-  row: EndedAttempt;
-  before: Ended | undefined;
+  readonly attempt: number;
+  readonly amount: number;
+  readonly acceptedMs: number;
+  /** The life that runs it, or still has to store its answer. */
+  openBy: number | null;
+  /** Null until it has ended; so are `error` and `json`. */
+  endedMs: number | null;
+  error: string | null;
+  interrupted: number;
+  answered: number;
+  json: string | null;
 }
 
-/** Attempts that have ended, in the order in which they ended. */
+/** Attempts in plain maps. Both tables of the rules are one here. One gets its id when it ends, unless it was loaded with one. */
 export class MemoryAttempts implements AttemptsTable {
-  readonly #latest = new Map<string, Ended>();
-  /** By id. Undefined where it was deleted. */
-  readonly #all: (Ended | undefined)[] = [undefined];
+  readonly open: OpenAttemptsTable;
+  readonly #life: number;
+  readonly #beforeChange: ((row: AttemptRecord) => void) | undefined;
+  readonly #open = new Map<string, AttemptRecord>();
+  /** Rising. Most orders have one. */
+  readonly #byOrder = new Map<string, AttemptRecord[]>();
+  /** Those that were loaded with an id. */
+  readonly #loaded = new Map<number, AttemptRecord>();
+  /** Those that got their id here, by it. Undefined where one was deleted. Not a map: that took half a microsecond an order. */
+  readonly #ended: (AttemptRecord | undefined)[] = [undefined];
+
+  /** `life`: who accepts. `beforeChange`: a row that was there is going to be changed. */
+  constructor(life = 0, beforeChange?: (row: AttemptRecord) => void) {
+    this.#life = life;
+    this.#beforeChange = beforeChange;
+    this.open = {
+      get: (orderId) => openAttempt(this.#open.get(orderId)),
+      add: (orderId, attempt, amount, acceptedMs) => {
+        const isNew = !this.#open.has(orderId);
+        if (isNew) this.accept(orderId, attempt, amount, acceptedMs);
+        return isNew;
+      },
+      remove: (orderId) => {
+        const row = this.#open.get(orderId);
+        if (row !== undefined) this.#change(row, { openBy: null });
+        this.#open.delete(orderId);
+      },
+      some: (limit) => {
+        const byId = [...this.orphans].sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
+        return byId.slice(0, limit).map((row) => [row.orderId, row.attempt, row.amount, row.acceptedMs]);
+      },
+    };
+  }
+
+  /** Those that nobody runs any more, for the rules to close: after a start all that are open. */
+  get orphans(): Iterable<AttemptRecord> {
+    return this.#open.values();
+  }
+
+  /** A row that is there already, as another store has it. Returns the one that is here: the first that was loaded stays. */
+  load(row: AttemptRecord): AttemptRecord {
+    const all = this.#byOrder.get(row.orderId);
+    const known = all?.find(({ attempt }) => attempt === row.attempt);
+    if (known !== undefined) return known;
+    if (all === undefined) this.#byOrder.set(row.orderId, [row]);
+    else all.splice(all.findLastIndex(({ attempt }) => attempt < row.attempt) + 1, 0, row);
+    if (row.id !== undefined) this.#loaded.set(row.id, row);
+    if (row.openBy !== null && row.attempt > (this.#open.get(row.orderId)?.attempt ?? 0)) this.#open.set(row.orderId, row);
+    return row;
+  }
 
   one(orderId: string, attempt: number): EndedAttempt | undefined {
-    return this.#find(orderId, attempt)?.row;
+    return endedAttempt(this.#find(orderId, (row) => row.attempt === attempt && row.endedMs !== null));
   }
 
   latest(orderId: string): EndedAttempt | undefined {
-    return this.#latest.get(orderId)?.row;
+    return endedAttempt(this.#find(orderId, ({ endedMs }) => endedMs !== null));
   }
 
   byId(id: number): ReturnType<AttemptsTable["byId"]> {
-    const { orderId, row } = this.#all[id] as Ended;
-    return { orderId, attempt: row[1], amount: row[2], error: row[5], interrupted: row[6], endedMs: row[4] };
+    const { orderId, amount, attempt, error, interrupted, endedMs } = this.#row(id);
+    return { orderId, amount, attempt, error, interrupted, endedMs: endedMs ?? 0 };
   }
 
   before(orderId: string, attempt: number, limit: number): EndedAttempt[] {
-    const found: EndedAttempt[] = [];
-    for (let at = this.#latest.get(orderId); at !== undefined && found.length < limit; at = at.before) {
-      if (at.row[1] < attempt) found.push(at.row);
-    }
-    return found;
+    const rows = (this.#byOrder.get(orderId) ?? []).filter((row) => row.attempt < attempt && row.endedMs !== null);
+    return rows
+      .slice(-limit)
+      .reverse()
+      .map((row) => endedAttempt(row) as EndedAttempt);
   }
 
-  add(orderId: string, ...attempt: [...OpenAttempt, ...Ending]): number {
-    const id = this.#all.length;
-    const ended: Ended = { orderId, row: [id, ...attempt], before: this.#latest.get(orderId) };
-    this.#all.push(ended);
-    this.#latest.set(orderId, ended);
-    return id;
+  add(orderId: string, ...[attempt, , , endedMs, error, interrupted, answered, json]: [...OpenAttempt, ...Ending]): number {
+    const row = this.#find(orderId, (one) => one.attempt === attempt) as AttemptRecord;
+    if (row.endedMs !== null) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} has ended before`);
+    this.#change(row, { endedMs, error, interrupted, answered, json });
+    if (row.id !== undefined) return row.id;
+    row.id = this.#ended.push(row) - 1;
+    return row.id;
   }
 
   answer(orderId: string, attempt: number, answered: 0 | 1, json: string): boolean {
-    const ended = this.#find(orderId, attempt);
-    if (ended === undefined) return false;
-    ended.row = ended.row.with(7, answered).with(8, json) as EndedAttempt;
-    return true;
+    const row = this.#find(orderId, (one) => one.attempt === attempt && one.endedMs !== null);
+    if (row !== undefined) this.#change(row, { answered, json });
+    return row !== undefined;
   }
 
-  /** Nothing is ever restored in memory. */
-  told(): void {}
+  told(id: number): void {
+    this.#change(this.#row(id), { interrupted: 1 });
+  }
 
   failedBefore(endedBeforeMs: number, afterEndedMs: number, afterId: number, limit: number): FailedAttempt[] {
     const found: FailedAttempt[] = [];
-    for (const ended of this.#all) {
-      if (ended === undefined) continue;
-      const { orderId, row } = ended;
-      const isAfter = row[4] > afterEndedMs || (row[4] === afterEndedMs && row[0] > afterId);
-      if (row[5] !== null && row[4] < endedBeforeMs && isAfter) found.push([row[0], orderId, row[1], row[4]]);
+    for (const { id = 0, orderId, attempt, error, endedMs } of this.newest(Number.MAX_SAFE_INTEGER)) {
+      if (error === null || endedMs === null || endedMs >= endedBeforeMs) continue;
+      if (endedMs > afterEndedMs || (endedMs === afterEndedMs && id > afterId)) found.push([id, orderId, attempt, endedMs]);
     }
     return found.sort((a, b) => a[3] - b[3] || a[0] - b[0]).slice(0, limit);
   }
 
   remove(id: number): void {
-    const ended = this.#all[id];
-    if (ended === undefined) return;
-    this.#all[id] = undefined;
-    const latest = this.#latest.get(ended.orderId);
-    if (latest !== ended) {
-      let after = latest;
-      while (after !== undefined && after.before !== ended) after = after.before;
-      if (after !== undefined) after.before = ended.before;
-    } else if (ended.before === undefined) this.#latest.delete(ended.orderId);
-    else this.#latest.set(ended.orderId, ended.before);
+    const row = this.#row(id);
+    const all = this.#byOrder.get(row.orderId) as AttemptRecord[];
+    all.splice(all.indexOf(row), 1);
+    if (all.length === 0) this.#byOrder.delete(row.orderId);
+    if (!this.#loaded.delete(id)) this.#ended[id] = undefined;
   }
 
-  /** Newest first, from before an id on. For lists. */
-  *newest(beforeId: number): Iterable<{ readonly orderId: string; readonly row: EndedAttempt }> {
-    for (let id = Math.min(beforeId, this.#all.length) - 1; id > 0; id--) {
-      const ended = this.#all[id];
-      if (ended !== undefined) yield ended;
+  /** Those that run. For lists. */
+  get running(): IteratorObject<AttemptRecord> {
+    return this.#open.values().filter(({ endedMs }) => endedMs === null);
+  }
+
+  /** In the order in which they ended, the newest first, from before an id on. For lists. */
+  *newest(beforeId: number): Iterable<AttemptRecord> {
+    for (let id = Math.min(beforeId, this.#ended.length) - 1; id > 0; id--) {
+      const row = this.#ended[id];
+      if (row !== undefined) yield row;
     }
   }
 
-  #find(orderId: string, attempt: number): Ended | undefined {
-    let at = this.#latest.get(orderId);
-    while (at !== undefined && at.row[1] !== attempt) at = at.before;
-    return at;
+  /** Whether a later one at its order was accepted before a time. For lists. */
+  isSuperseded({ orderId, attempt }: AttemptRecord, beforeMs: number): boolean {
+    const latest = this.#find(orderId, (row) => row.attempt === attempt || row.acceptedMs < beforeMs);
+    return latest?.attempt !== attempt;
+  }
+
+  protected accept(orderId: string, attempt: number, amount: number, acceptedMs: number): AttemptRecord {
+    return this.load({
+      id: undefined,
+      orderId,
+      attempt,
+      amount,
+      acceptedMs,
+      openBy: this.#life,
+      endedMs: null,
+      error: null,
+      interrupted: 0,
+      answered: 0,
+      json: null,
+    });
+  }
+
+  #row(id: number): AttemptRecord {
+    return (this.#loaded.get(id) ?? this.#ended[id]) as AttemptRecord;
+  }
+
+  /** The latest. */
+  #find(orderId: string, isWanted: (row: AttemptRecord) => boolean): AttemptRecord | undefined {
+    return this.#byOrder.get(orderId)?.findLast(isWanted);
+  }
+
+  #change(row: AttemptRecord, change: Partial<AttemptRecord>): void {
+    this.#beforeChange?.(row);
+    Object.assign(row, change);
   }
 }
 
-/** Attempts that run, one an order. */
-export class MemoryOpenAttempts implements OpenAttemptsTable {
-  readonly rows = new Map<string, OpenAttempt>();
+function openAttempt(row: AttemptRecord | undefined): OpenAttempt | undefined {
+  return row === undefined ? undefined : [row.attempt, row.amount, row.acceptedMs];
+}
 
-  get(orderId: string): OpenAttempt | undefined {
-    return this.rows.get(orderId);
-  }
-
-  add(orderId: string, attempt: number, amount: number, acceptedMs: number): boolean {
-    if (this.rows.has(orderId)) return false;
-    this.rows.set(orderId, [attempt, amount, acceptedMs]);
-    return true;
-  }
-
-  remove(orderId: string): void {
-    this.rows.delete(orderId);
-  }
-
-  some(limit: number): [orderId: string, ...OpenAttempt][] {
-    const byId = [...this.rows].sort(([a], [b]) => (a < b ? -1 : 1));
-    return byId.slice(0, limit).map(([orderId, row]) => [orderId, ...row]);
-  }
+function endedAttempt(row: AttemptRecord | undefined): EndedAttempt | undefined {
+  if (row === undefined) return undefined;
+  const { id, attempt, amount, acceptedMs, endedMs, error, interrupted, answered, json } = row;
+  return [id as number, attempt, amount, acceptedMs, endedMs as number, error, interrupted, answered, json as string];
 }
 
 /** Orders whose last failed attempt was deleted, with its number. */

@@ -3,24 +3,25 @@ import type { JournalStore } from "../journal-store.ts";
 import type { Answers, Operation, OperationName, Query, QueryName, Result, Results } from "../protocol.ts";
 import { execute } from "../rules/execute.ts";
 import { find } from "../rules/find.ts";
+import { ordersPage } from "../rules/order-pages.ts";
 import { answerTo, type Readers } from "../rules/reads.ts";
-import { backlog, compensationsPage, deadLettersPage, lastEndBefore, ordersPage } from "./lists.ts";
+import { backlog, compensationsPage, deadLettersPage, lastEndBefore, MAX_SCANNED, MemoryOrders } from "./lists.ts";
 import { MemoryTables } from "./memory-tables.ts";
 
 /** A journal that ends with the process: for trials and tests. It has no thread, and nothing of it can fail. */
 export class MemoryStore implements JournalStore {
   readonly healthy = true;
-  readonly commitSizes = [];
   readonly #tables: MemoryTables;
   readonly #reads: Readers;
   #isClosed = false;
 
   constructor(events: boolean) {
     const tables = new MemoryTables(events);
+    const orders = new MemoryOrders(tables);
     this.#tables = tables;
     this.#reads = {
       find: (...asked) => find(tables, ...asked),
-      orders: (...asked) => ordersPage(tables, ...asked),
+      orders: (...asked) => ordersPage(orders, MAX_SCANNED, ...asked),
       compensations: (...asked) => compensationsPage(tables, ...asked),
       compensation: (id) => tables.compensations.row(id),
       deadLetters: (...asked) => deadLettersPage(tables, ...asked),

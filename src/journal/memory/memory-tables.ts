@@ -1,13 +1,13 @@
 import type { OperatorAction, OperatorActionName } from "../../orders/operator-journal.ts";
 import type { ActionsTable, HeldTable, KeysTable, KnownKey, RestoresTable, Tables } from "../rules/tables.ts";
-import { MemoryAttempts, MemoryOpenAttempts, retiredOrders } from "./attempts.ts";
+import { MemoryAttempts, retiredOrders } from "./attempts.ts";
 import { MemoryCompensations } from "./compensations.ts";
 import { MemoryOutbox } from "./outbox.ts";
 
 /** The tables of a journal in memory: plain maps. */
 export class MemoryTables implements Tables {
-  readonly open = new MemoryOpenAttempts();
   readonly attempts = new MemoryAttempts();
+  readonly open = this.attempts.open;
   readonly retired = retiredOrders();
   readonly keys = new MemoryKeys();
   readonly compensations = new MemoryCompensations(this.attempts);
@@ -85,7 +85,7 @@ export class MemoryKeys implements KeysTable {
   }
 }
 
-/** A key has no spaces, so a client's name of any kind can stand before it. */
-function nameOf(client: string, key: string): string {
+/** A key has no spaces, so a client's name of any kind can stand behind it. */
+export function nameOf(client: string, key: string): string {
   return `${key} ${client}`;
 }

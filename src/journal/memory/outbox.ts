@@ -1,8 +1,8 @@
 import type { DeadLetter } from "../../orders/operator-journal.ts";
-import type { OrderEvent, OrderEventType } from "../../orders/order-event.ts";
+import type { OrderEvent } from "../../orders/order-event.ts";
 import type { DuePage } from "../../resilience/retry-queue.ts";
 import { duePage, longestEventPauseMs } from "../rules/due.ts";
-import { EVENT_KEPT_MS, eventPayload } from "../rules/event-payload.ts";
+import { EVENT_KEPT_MS, newEvent } from "../rules/event-payload.ts";
 import type { OutboxTable } from "../rules/tables.ts";
 
 interface Event {
@@ -26,10 +26,10 @@ export class MemoryOutbox implements OutboxTable {
     this.isEnabled = enabled;
   }
 
-  add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void {
+  add(...event: Parameters<OutboxTable["add"]>): void {
     if (!this.isEnabled) return;
-    const payload = eventPayload(type, orderId, amount, attempt, error, nowMs);
-    this.#put(`evt_${crypto.randomUUID()}`, orderId, payload, nowMs, nowMs);
+    const { id, orderId, payload, createdMs } = newEvent(...event);
+    this.#put(id, orderId, payload, createdMs, createdMs);
   }
 
   due(nowMs: number, limit: number, leastTried: boolean, except: readonly number[]): DuePage<OrderEvent> {

@@ -11,9 +11,8 @@ import { migrate } from "./migrate.ts";
 import { BEGIN, COMMIT, ROLLBACK, statement } from "./sql.ts";
 
 // The timeline changes with each promotion and each recovery to a point in time.
-const SERVER = statement(
-  "server",
-)`SELECT c.id, c.continued_on, (SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+const SERVER = statement("server")`
+    SELECT c.id, c.continued_on, (SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
          FROM cluster c`;
 const CONTINUE = statement("continue")`UPDATE cluster SET continued_on = $1, continued_at = now() WHERE continued_on <> $1`;
 const LAST_BATCH = statement("last_batch")`SELECT last_batch FROM nodes WHERE life = $1 AND ended_ms IS NULL`;
@@ -101,17 +100,15 @@ const NO_LIFE = 0;
 const SEQUENCES = ["attempts_id_seq", "compensations_id_seq", "outbox_seq_seq", "operator_actions_id_seq"];
 
 // Who was before has done it already, unless it knows nothing of what this node misses.
-const IS_DONE = statement(
-  "restore_is_done",
-)`SELECT continued_on = $1 AND NOT EXISTS (SELECT 1 FROM nodes WHERE life = $2 AND ended_ms IS NULL) FROM cluster FOR UPDATE`;
+const IS_DONE = statement("restore_is_done")`
+    SELECT continued_on = $1 AND NOT EXISTS (SELECT 1 FROM nodes WHERE life = $2 AND ended_ms IS NULL) FROM cluster FOR UPDATE`;
 // Who runs learns that its life is over, and looks at the server anew.
 const END_LIVES = statement("end_lives")`UPDATE nodes SET ended_ms = $1 WHERE ended_ms IS NULL`;
 const FREE_EVENTS = statement("free_events")`UPDATE outbox SET taken_by = NULL WHERE taken_by IS NOT NULL`;
 const HOLD = statement("hold")`${stateChange("restored", "next_try_ms = NULL, taken_by = NULL", "ended_ms IS NULL")}`;
 const OPEN = statement("restore_open")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by IS NOT NULL ORDER BY id LIMIT ${PAGE}`;
-const HIGHEST = statement(
-  "highest_id",
-)`SELECT greatest(${SEQUENCES.map((sequence) => `(SELECT last_value FROM ${sequence})`).join(", ")}, (SELECT max(first_id) FROM restores))`;
+const HIGHEST = statement("highest_id")`
+    SELECT greatest(${SEQUENCES.map((sequence) => `(SELECT last_value FROM ${sequence})`).join(", ")}, (SELECT max(first_id) FROM restores))`;
 const NUMBER_FROM = statement("number_from")`SELECT ${SEQUENCES.map((sequence) => `setval('${sequence}', $1::bigint)`).join(", ")}`;
 const NOTE = statement("note_restore")`INSERT INTO restores (restored_ms, first_id) VALUES ($1, $2)`;
 const CONTINUED = statement("restored_on")`UPDATE cluster SET continued_on = $1, continued_at = now()`;

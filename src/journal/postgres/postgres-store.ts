@@ -143,10 +143,6 @@ export class PostgresStore implements JournalStore {
     return this.#session.connection !== undefined;
   }
 
-  get commitSizes(): { upTo: number; commits: number }[] {
-    return this.#commits.sizes;
-  }
-
   request<Name extends OperationName>(operation: Operation & readonly [Name, ...unknown[]]): Promise<Results[Name]> {
     // What the last run left open is another life's here, and no node closes its own.
     if (operation[0] === "closeInterrupted" && operation[4] === undefined) return Promise.resolve(0 as Results[Name]);

@@ -34,10 +34,10 @@ export function settleCompensation(tables: Tables, id: number, note: string, now
 }
 
 /**
- * Lets what is held of an order go on, of all where null; up to `limit` attempts. One that the restore closed has now failed for everybody.
+ * Lets what is held of an order go on, of all where that is absent; up to `limit` attempts. One that the restore closed has now failed for everybody.
  */
-export function confirmRestore(tables: Tables, orderId: string | null, nowMs: number, limit: number, actor: string): RestoreConfirmed {
-  const ids = orderId === null ? tables.held.attempts(0, limit) : tables.held.attemptsAt(orderId, limit);
+export function confirmRestore(tables: Tables, orderId: string | undefined, nowMs: number, limit: number, actor: string): RestoreConfirmed {
+  const ids = orderId === undefined ? tables.held.attempts(0, limit) : tables.held.attemptsAt(orderId, limit);
   let compensations = 0;
   for (const id of ids) {
     const confirmed = tables.held.confirm(id, nowMs);

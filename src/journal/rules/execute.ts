@@ -1,60 +1,43 @@
-import type { Operation, Result } from "../protocol.ts";
+import type { Operation, OperationName, OperationOf, Result, Results } from "../protocol.ts";
 import { accept } from "./accept.ts";
 import { closeInterrupted } from "./close-interrupted.ts";
 import { compensationTried, confirmRestore, settleCompensation, takeCompensation } from "./compensate.ts";
 import { answer, finish } from "./finish.ts";
-
 import { retire } from "./retire.ts";
 import type { Tables } from "./tables.ts";
 
+const RULES: { readonly [Name in OperationName]: (tables: Tables, operation: OperationOf<Name>) => Results[Name] } = {
+  accept,
+  finish,
+  answer,
+  compensationTried: (tables, [, id, nextTryMs, lastAnswer, nowMs]) => compensationTried(tables, [id, nextTryMs, lastAnswer], nowMs),
+  takeCompensations: ({ compensations }, [, step, kind, nowMs, limit, leastTried]) =>
+    compensations.takeDue(step, kind, nowMs, limit, leastTried),
+  takeCompensation: (tables, [, ...asked]) => takeCompensation(tables, ...asked),
+  takeEvents: ({ outbox }, [, ...asked]) => outbox.due(...asked),
+  closeInterrupted: (tables, [, limit, nowMs, dueMs = nowMs]) => closeInterrupted(tables, limit, nowMs, dueMs),
+  settleCompensation: (tables, [, ...asked]) => settleCompensation(tables, ...asked),
+  eventDelivered: ({ outbox }, [, ...asked]) => nothing(outbox.remove(...asked)),
+  eventFailed: ({ outbox }, [, ...asked]) => nothing(outbox.failed(...asked)),
+  giveUpEvent: ({ outbox }, [, ...asked]) => nothing(outbox.giveUp(...asked)),
+  giveUpExpired: ({ outbox }, [, ...asked]) => outbox.giveUpExpired(...asked),
+  redeliver: (tables, [, ...asked]) => redeliver(tables, ...asked),
+  confirmRestore: (tables, [, ...asked]) => confirmRestore(tables, ...asked),
+  noteAction: ({ actions }, [, atMs, actor, action, detail]) => nothing(actions.add(atMs, actor, action, null, detail)),
+  expireKeys: ({ keys }, [, ...asked]) => keys.expire(...asked),
+  retire: (tables, [, ...asked]) => retire(tables, ...asked),
+  expireDeadLetters: ({ outbox }, [, ...asked]) => outbox.expireDeadLetters(...asked),
+  expireActions: ({ actions }, [, ...asked]) => actions.expire(...asked),
+};
+
 /** Executes one write, inside a transaction. Throws what the database throws, and on misuse. */
 export function execute(tables: Tables, operation: Operation): Result {
-  switch (operation[0]) {
-    case "accept":
-      return accept(tables, operation);
-    case "finish":
-      return finish(tables, operation);
-    case "answer":
-      return answer(tables, operation);
-    case "compensationTried":
-      return compensationTried(tables, [operation[1], operation[2], operation[3]], operation[4]);
-    case "takeCompensations":
-      return tables.compensations.takeDue(operation[1], operation[2], operation[3], operation[4], operation[5]);
-    case "takeCompensation":
-      return takeCompensation(tables, operation[1], operation[2], operation[3]);
-    case "takeEvents":
-      return tables.outbox.due(operation[1], operation[2], operation[3], operation[4]);
-    case "closeInterrupted":
-      return closeInterrupted(tables, operation[1], operation[2], operation[3] ?? operation[2]);
-    case "settleCompensation":
-      return settleCompensation(tables, operation[1], operation[2], operation[3], operation[4]);
-    case "eventDelivered":
-      tables.outbox.remove(operation[1], operation[2]);
-      return null;
-    case "eventFailed":
-      tables.outbox.failed(operation[1], operation[2]);
-      return null;
-    case "giveUpEvent":
-      tables.outbox.giveUp(operation[1], operation[2], operation[3]);
-      return null;
-    case "giveUpExpired":
-      return tables.outbox.giveUpExpired(operation[1], operation[2], operation[3], operation[4]);
-    case "redeliver":
-      return redeliver(tables, operation[1], operation[2], operation[3]);
-    case "confirmRestore":
-      return confirmRestore(tables, operation[1], operation[2], operation[3], operation[4]);
-    case "noteAction":
-      tables.actions.add(operation[1], operation[2], operation[3], null, operation[4]);
-      return null;
-    case "expireKeys":
-      return tables.keys.expire(operation[1], operation[2]);
-    case "retire":
-      return retire(tables, operation[1], operation[2], operation[3]);
-    case "expireDeadLetters":
-      return tables.outbox.expireDeadLetters(operation[1], operation[2]);
-    case "expireActions":
-      return tables.actions.expire(operation[1], operation[2]);
-  }
+  return (RULES[operation[0]] as (tables: Tables, operation: Operation) => Result)(tables, operation);
+}
+
+/** An operation that was executed has a result, if only this. */
+function nothing(_done: unknown): null {
+  return null;
 }
 
 /** Puts a dead letter back, behind all events of its order. Returns whether there was one. */

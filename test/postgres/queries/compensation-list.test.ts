@@ -52,7 +52,7 @@ test("a compensation is shown with its attempt, without what there is not", asyn
     { id: 3, ...order, step: "courier", status: "trying", tries: 0 },
   ];
   for (const row of expected) expect(await at.queries.run(["compensation", row.id])).toStrictEqual(row);
-  expect((await at.compensationPage("pending", null, 10)).items).toStrictEqual([expected[0]]);
+  expect((await at.compensationPage("pending", undefined, 10)).items).toStrictEqual([expected[0]]);
   expect(await at.queries.run(["compensation", 4])).toBeNull();
 });
 
@@ -69,7 +69,7 @@ test("those that are done are found among any number of others, none twice and n
      FROM generate_series(1, 12020) n`,
   );
   const done = [4_999, 5_000, 5_001, 5_002, 5_003, ...Array.from({ length: 20 }, (_, index) => 12_001 + index)];
-  const first = await at.compensationPage("done", null, 7);
+  const first = await at.compensationPage("done", undefined, 7);
   expect([first.items.map(({ id }) => id), first.next !== undefined]).toEqual([[4_999, 5_000], true]);
   let next = 100;
   const between = async () => {

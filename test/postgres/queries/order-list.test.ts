@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { randomFrom } from "../../../load/stand-in/random.ts";
+import { MAX_SCANNED } from "../../../src/journal/postgres/queries/ended-orders.ts";
 import type { OrderFilter, OrderStatus } from "../../../src/orders/operator-journal.ts";
 import { seedOf } from "../../support/seed.ts";
 import { type AttemptRow, acceptedMs, connect, pages, QueriesFixture } from "./queries-fixture.ts";
@@ -53,7 +54,7 @@ test("orders are listed by their latest attempt, those that run first, newest fi
   for (const [status, ids] of expected)
     for (const limit of [1, 2, 3, 4, 8, 100]) expect(await listed(at, status === undefined ? {} : { status }, limit)).toEqual(ids);
 
-  const { items, next } = await at.orders({}, null, 100);
+  const { items, next } = await at.orders({}, undefined, 100);
   expect(next).toBeUndefined();
   expect(items.slice(1, 4)).toEqual([
     { orderId: "runs", attempt: 1, amount: 600, status: "running", acceptedMs: acceptedMs(6) },
@@ -95,10 +96,10 @@ test("an attempt that is stored after the first page was read hides no order, ev
   await at.attempts(placed(6, "newest"));
 
   for (const status of [undefined, "error"] as const) {
-    const first = await at.orders(status === undefined ? {} : { status }, null, 1);
+    const first = await at.orders(status === undefined ? {} : { status }, undefined, 1);
     expect(first.items.map(({ orderId }) => orderId)).toEqual([status === undefined ? "newest" : "known"]);
     if (status === "error") await other.query("COMMIT");
-    const rest = await pages((cursor) => at.orders(status === undefined ? {} : { status }, cursor ?? first.next ?? null, 1));
+    const rest = await pages((cursor) => at.orders(status === undefined ? {} : { status }, cursor ?? first.next, 1));
     // What was superseded at the first page is left out.
     expect(rest.flat().map(({ orderId, attempt }) => `${orderId} ${attempt}`)).toEqual(
       status === undefined ? ["known 2", "other 1", "again 1"] : ["again 1"],
@@ -179,6 +180,31 @@ test(`the list has every order of a time, whatever the clocks did (SEED=${SEED})
     expect(await found({ sinceMs, untilMs, status: "ok" })).toEqual(ids(within.filter((row) => !("error" in row))));
     const byEnd = within.filter((row) => "error" in row).toSorted((one, other) => other.ended_ms - one.ended_ms || other.id - one.id);
     expect(await found({ sinceMs, untilMs, status: "error" })).toEqual(ids(byEnd));
+  }
+});
+
+test(`the list has every order of a time long ago, whatever the nodes' clocks say, though it is looked for by its time (SEED=${SEED})`, async () => {
+  const random = randomFrom(SEED);
+  await using at = await QueriesFixture.open();
+  // More than two pages look at, a second apart; two clocks differ by up to four minutes.
+  const rows = Array.from({ length: 3 * MAX_SCANNED }, (_, index) => {
+    const accepted = Math.floor(acceptedMs(index) + (random() - 0.5) * 240_000);
+    return { id: index + 1, order_id: `${index}`, accepted_ms: accepted, ended_ms: accepted + Math.floor(random() * 3_000) };
+  });
+  for (let from = 0; from < rows.length; from += MAX_SCANNED) await at.attempts(...rows.slice(from, from + MAX_SCANNED));
+  const asked = vi.spyOn(at.client, "query");
+  const lookedForByTime = () => asked.mock.calls.filter(([query]) => (query as { name?: string }).name === "id-at-time").length;
+  for (let window = 0; window < 10; window++) {
+    // Older than what two pages look at.
+    const sinceMs = acceptedMs(Math.floor(random() * 0.9 * MAX_SCANNED));
+    const untilMs = sinceMs + Math.floor(random() * 500_000);
+    const before = lookedForByTime();
+    for (const status of [undefined, "ok"] as const) {
+      const found = (await pages((cursor) => at.orders({ sinceMs, untilMs, ...(status !== undefined && { status }) }, cursor, 500))).flat();
+      const within = rows.filter(({ ended_ms }) => ended_ms >= sinceMs && ended_ms < untilMs).toReversed();
+      expect(found.map(({ orderId }) => orderId)).toEqual(within.map(({ order_id }) => order_id));
+    }
+    expect(lookedForByTime()).toBe(before + 2);
   }
 });
 

@@ -46,17 +46,17 @@ async function calls(at: QueriesFixture): Promise<readonly Call[]> {
   const queries = new PostgresQueries(sql, { firstIds: [] });
   const middle = { sinceMs: acceptedMs(ORDERS / 2), untilMs: acceptedMs(ORDERS / 2 + 1_000) };
   for (const status of [null, ...ORDER_STATUSES]) {
-    const { next = null } = await queries.run(["orders", status, 0, Number.MAX_SAFE_INTEGER, null, LIMIT]);
+    const { next } = await queries.run(["orders", status, 0, Number.MAX_SAFE_INTEGER, undefined, LIMIT]);
     await queries.run(["orders", status, 0, Number.MAX_SAFE_INTEGER, next, LIMIT]);
-    await queries.run(["orders", status, middle.sinceMs, middle.untilMs, null, LIMIT]);
+    await queries.run(["orders", status, middle.sinceMs, middle.untilMs, undefined, LIMIT]);
   }
-  for (const status of COMPENSATION_STATES) await queries.run(["compensations", status, null, LIMIT]);
+  for (const status of COMPENSATION_STATES) await queries.run(["compensations", status, undefined, LIMIT]);
   await queries.run(["compensation", ORDERS / 10]);
-  await queries.run(["deadLetters", null, LIMIT]);
+  await queries.run(["deadLetters", undefined, LIMIT]);
   await queries.run(["actions", "o77", LIMIT]);
   await queries.run(["lastEndBefore", middle.untilMs]);
   await queries.run(["restore"]);
-  await queries.run(["heldAttempts", null, LIMIT]);
+  await queries.run(["heldAttempts", undefined, LIMIT]);
   await queries.run(["backlog"]);
   return [...all.values()];
 }

@@ -97,12 +97,12 @@ export class QueriesFixture implements AsyncDisposable {
     );
   }
 
-  orders(filter: OrderFilter, cursor: Cursor | null, limit: number): Promise<Answers["orders"]> {
+  orders(filter: OrderFilter, cursor: Cursor | undefined, limit: number): Promise<Answers["orders"]> {
     const { status = null, sinceMs = 0, untilMs = Number.MAX_SAFE_INTEGER } = filter;
     return this.queries.run(["orders", status as OrderStatus | null, sinceMs, untilMs, cursor, limit]);
   }
 
-  compensationPage(status: CompensationStatus, cursor: Cursor | null, limit: number): Promise<Answers["compensations"]> {
+  compensationPage(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Answers["compensations"]> {
     return this.queries.run(["compensations", status, cursor, limit]);
   }
 }
@@ -135,11 +135,11 @@ export function acceptedMs(id: number): number {
 
 /** All pages. A cursor goes to the client and back as text. */
 export async function pages<Item>(
-  read: (cursor: Cursor | null) => Promise<Page<Item>>,
+  read: (cursor: Cursor | undefined) => Promise<Page<Item>>,
   between: () => Promise<void> = async () => {},
 ): Promise<(readonly Item[])[]> {
   const all: (readonly Item[])[] = [];
-  for (let cursor: Cursor | null = null; ; ) {
+  for (let cursor: Cursor | undefined; ; ) {
     const { items, next }: Page<Item> = await read(cursor);
     all.push(items);
     if (next === undefined) return all;

@@ -46,7 +46,7 @@ export class SqliteHeld {
     return { ...(restoredMs !== undefined && { restoredMs }), ...this.#counted };
   }
 
-  page(cursor: Cursor | null, limit: number): Page<HeldAttempt> {
+  page(cursor: Cursor | undefined, limit: number): Page<HeldAttempt> {
     const [after = 0] = (cursor ?? []) as readonly number[];
     const ids = this.#tables.held.attempts(after, limit);
     const items = ids.map((id) => heldAttempt(this.#attempt(id) as HeldFields, this.#of(id)));

@@ -1,38 +1,24 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { type EndedFields, endedOrder, runningOrder } from "../../../src/journal/rules/reads.ts";
+import type { EndedFilter, OrderParts, RunningFields, Scanned } from "../../../src/journal/rules/order-pages.ts";
+import { type EndedFields, endedOrder } from "../../../src/journal/rules/reads.ts";
 import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
-import type { Cursor, OrderStatus, OrderSummary, Page } from "../../../src/orders/operator-journal.ts";
+import type { OrderSummary } from "../../../src/orders/operator-journal.ts";
 import { BLOCK_IDS } from "../tables/attempts.ts";
 import { rows } from "../tables/rows.ts";
 import { openById } from "./compensation-list.ts";
 
 // Rows that one page may look at to find what it shows, where most are of another status or not an order's latest attempt: up to
 // twenty milliseconds. The next page goes on from there.
-const MAX_SCANNED = 2_000;
+export const MAX_SCANNED = 2_000;
 // Attempts have their ids in the order in which they ended, but for what a step of the clock mixes up.
 const CLOCK_STEP_MS = 60 * 60 * 1000;
-// Which part of the list a cursor is in.
-const RUNNING = 0;
-const ENDED = 1;
 const FIRST = Number.MAX_SAFE_INTEGER;
 
-type Running = [orderId: string, attempt: number, amount: number, acceptedMs: number];
 type Ended = [id: number, ...EndedFields];
 type Standing = [isSuperseded: number, isPending: number];
 
-interface Filter {
-  readonly status: OrderStatus | null;
-  readonly sinceMs: number;
-  readonly untilMs: number;
-  /**
-   * When the first page was read. An attempt accepted since does not supersede the one before: it stands at the head of the list, which the
-   * pages have passed.
-   */
-  readonly beganMs: number;
-}
-
-/** Orders by their latest attempt, newest first: those that run, then by when they ended. */
-export class SqliteOrders {
+/** The parts of the list of orders. */
+export class SqliteOrders implements OrderParts {
   readonly #running: StatementSync;
   readonly #all: StatementSync;
   readonly #failed: StatementSync;
@@ -75,34 +61,16 @@ export class SqliteOrders {
     );
   }
 
-  page(status: OrderStatus | null, sinceMs: number, untilMs: number, cursor: Cursor | null, limit: number): Page<OrderSummary> {
-    const [part = RUNNING, beganMs = FIRST, ...from] = (cursor ?? []) as readonly number[];
-    const filter = { status, sinceMs, untilMs, beganMs };
-    // Nothing changes while one page is read.
-    const beganForNextMs = cursor === null ? Date.now() : beganMs;
-    const items: OrderSummary[] = [];
-    if (part === RUNNING && (status === null || status === "running")) {
-      const [acceptedMs = FIRST, orderId = ""] = from;
-      const found = this.#running.all(sinceMs, untilMs, acceptedMs, orderId, limit) as unknown as Running[];
-      items.push(...found.map((row) => runningOrder(...row)));
-      const last = found.at(-1);
-      if (last !== undefined && found.length === limit) return { items, next: [RUNNING, beganForNextMs, last[3], last[0]] };
-    }
-    if (status === "running") return { items };
-    const [first, id] = part === ENDED ? from : [];
-    let scanned = 0;
-    for (const { order, next } of status === "compensating"
-      ? this.#fromPending(filter, first, id)
-      : this.#fromAttempts(filter, first, id)) {
-      scanned++;
-      if (order !== undefined) items.push(order);
-      if (items.length === limit || scanned === MAX_SCANNED) return { items, next: [ENDED, beganForNextMs, ...next] };
-    }
-    return { items };
+  running(...asked: Parameters<OrderParts["running"]>): RunningFields[] {
+    return this.#running.all(...asked) as unknown as RunningFields[];
+  }
+
+  ended(filter: EndedFilter, ...place: readonly number[]): Iterable<Scanned> {
+    return filter.status === "compensating" ? this.#fromPending(filter, ...place) : this.#fromAttempts(filter, ...place);
   }
 
   /** Next: the attempt's end and id. */
-  *#fromAttempts(filter: Filter, first = FIRST, id = FIRST): Iterable<Scanned> {
+  *#fromAttempts(filter: EndedFilter, first = FIRST, id = FIRST): Iterable<Scanned> {
     const { status, sinceMs, untilMs } = filter;
     const found =
       status === "error"
@@ -112,7 +80,7 @@ export class SqliteOrders {
   }
 
   /** Next: the compensation's id and that of its attempt. The compensations of an attempt lie side by side. */
-  *#fromPending(filter: Filter, first = FIRST, lastAttempt = 0): Iterable<Scanned> {
+  *#fromPending(filter: EndedFilter, first = FIRST, lastAttempt = 0): Iterable<Scanned> {
     let attemptBefore = lastAttempt;
     for (const [id, attemptId] of this.#pending.iterate(first, MAX_SCANNED) as Iterable<unknown> as Iterable<[number, number]>) {
       const row = attemptId === attemptBefore ? undefined : (this.#attempt.get(attemptId) as unknown as Ended | undefined);
@@ -124,16 +92,10 @@ export class SqliteOrders {
   }
 
   /** Undefined for what the list leaves out. */
-  #show([id, ...fields]: Ended, { status, beganMs }: Filter): OrderSummary | undefined {
+  #show([id, ...fields]: Ended, { status, beganMs }: EndedFilter): OrderSummary | undefined {
     const [orderId, attempt, , , , error] = fields;
     if (status !== null && (status === "ok") !== (error === null)) return undefined;
     const [isSuperseded, isPending] = this.#standing.get(orderId, attempt, beganMs, id) as unknown as Standing;
     return isSuperseded === 1 ? undefined : endedOrder(fields, isPending === 1);
   }
-}
-
-/** A row that was looked at, and where the list goes on after it. */
-interface Scanned {
-  readonly order: OrderSummary | undefined;
-  readonly next: Cursor;
 }

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { longestEventPauseMs } from "../../../src/journal/rules/due.ts";
-import { EVENT_KEPT_MS, eventPayload } from "../../../src/journal/rules/event-payload.ts";
+import { EVENT_KEPT_MS, newEvent } from "../../../src/journal/rules/event-payload.ts";
 import type { OutboxTable } from "../../../src/journal/rules/tables.ts";
 import type { OrderEvent } from "../../../src/orders/order-event.ts";
 import { dueRows } from "./due-rows.ts";
@@ -51,10 +51,10 @@ export function outbox(db: DatabaseSync, isEnabled: boolean): OutboxTable {
   const removeDeadLetter = fieldOf<string>(db, "DELETE FROM dead_letters WHERE seq = ? RETURNING order_id");
   const table: OutboxTable = {
     isEnabled,
-    add: (type, orderId, amount, attempt, error, nowMs) => {
+    add: (...event) => {
       if (!isEnabled) return;
-      // The global `crypto` is loaded with the first event: its module takes 4 MB, for nothing where there are no events.
-      add(`evt_${crypto.randomUUID()}`, orderId, eventPayload(type, orderId, amount, attempt, error, nowMs), nowMs);
+      const { id, orderId, payload, createdMs } = newEvent(...event);
+      add(id, orderId, payload, createdMs);
     },
     due: (nowMs, limit, leastTried, except) => {
       const { ids, ...next } = dueIds({ parameters: [], tries: ALL_TRIES, nowMs, limit, leastTried, except });

@@ -1,17 +1,9 @@
 import type { OperatorAction, OperatorActionName } from "../../../orders/operator-journal.ts";
-import type { OrderEvent, OrderEventType } from "../../../orders/order-event.ts";
+import type { OrderEvent } from "../../../orders/order-event.ts";
 import type { DuePage } from "../../../resilience/retry-queue.ts";
-import { eventPayload } from "../../rules/event-payload.ts";
-import type {
-  ActionsTable,
-  HeldTable,
-  KeysTable,
-  KnownKey,
-  OutboxTable,
-  RestoresTable,
-  RetiredOrdersTable,
-  Tables,
-} from "../../rules/tables.ts";
+import { MemoryKeys, nameOf } from "../../memory/memory-tables.ts";
+import { type NewEvent, newEvent } from "../../rules/event-payload.ts";
+import type { ActionsTable, HeldTable, KnownKey, OutboxTable, RestoresTable, RetiredOrdersTable, Tables } from "../../rules/tables.ts";
 import { BatchAttempts } from "./batch-attempts.ts";
 import { AGAIN_MS, BatchCompensations } from "./batch-compensations.ts";
 
@@ -87,29 +79,22 @@ export interface KeyRow {
 }
 
 /** What a batch knows of keys, and what it bound. */
-export class BatchKeys implements KeysTable {
-  readonly #known = new Map<string, KnownKey>();
+export class BatchKeys extends MemoryKeys {
   readonly #stored = new Set<string>();
   readonly #bound = new Map<string, KeyRow>();
   expired = 0;
 
-  load(client: string, key: string, known: KnownKey): void {
-    const name = nameOf(client, key);
-    this.#known.set(name, known);
-    this.#stored.add(name);
+  load(client: string, key: string, [bodyHash, orderId, attempt]: KnownKey): void {
+    super.put(client, key, bodyHash, 0, orderId, attempt);
+    this.#stored.add(nameOf(client, key));
   }
 
-  get(client: string, key: string): KnownKey | undefined {
-    return this.#known.get(nameOf(client, key));
+  override put(client: string, key: string, bodyHash: string, expiresMs: number, orderId: string, attempt: number): void {
+    super.put(client, key, bodyHash, expiresMs, orderId, attempt);
+    this.#bound.set(nameOf(client, key), { client, key, bodyHash, orderId, attempt, expiresMs });
   }
 
-  put(client: string, key: string, bodyHash: string, expiresMs: number, orderId: string, attempt: number): void {
-    const name = nameOf(client, key);
-    this.#known.set(name, [bodyHash, orderId, attempt]);
-    this.#bound.set(name, { client, key, bodyHash, orderId, attempt, expiresMs });
-  }
-
-  expire(): number {
+  override expire(): number {
     return this.expired;
   }
 
@@ -118,19 +103,6 @@ export class BatchKeys implements KeysTable {
     const names = [...this.#bound.keys()].filter((name) => this.#stored.has(name) === isStored).sort();
     return names.map((name) => this.#bound.get(name) as KeyRow);
   }
-}
-
-/** A key has no spaces, so a client's name of any kind can stand behind it. */
-function nameOf(client: string, key: string): string {
-  return `${key} ${client}`;
-}
-
-/** An event as it is written. */
-export interface NewEvent {
-  readonly id: string;
-  readonly orderId: string;
-  readonly payload: string;
-  readonly createdMs: number;
 }
 
 /** What a batch does with events and dead letters. */
@@ -154,10 +126,8 @@ export class BatchOutbox implements OutboxTable {
     this.isEnabled = enabled;
   }
 
-  add(type: OrderEventType, orderId: string, amount: number, attempt: number, error: string | null, nowMs: number): void {
-    if (!this.isEnabled) return;
-    const payload = eventPayload(type, orderId, amount, attempt, error, nowMs);
-    this.added.push({ id: `evt_${crypto.randomUUID()}`, orderId, payload, createdMs: nowMs });
+  add(...event: Parameters<OutboxTable["add"]>): void {
+    if (this.isEnabled) this.added.push(newEvent(...event));
   }
 
   due(nowMs: number): DuePage<OrderEvent> {

@@ -16,12 +16,10 @@ import {
 // The lock of a life that lives is not free. Held until the commit, so that a node which comes back finds its life ended or goes on.
 const LOCK_LIFE = statement("try_lock_life")`SELECT pg_try_advisory_xact_lock($1, $2)`;
 const END_LIFE = statement("end_life")`UPDATE nodes SET ended_ms = $2 WHERE life = $1 AND ended_ms IS NULL`;
-const OPEN_ATTEMPTS = statement(
-  "open_attempts_of_life",
-)`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by = $1 ORDER BY id + 0 LIMIT $2 FOR UPDATE`;
-const TAKEN_COMPENSATIONS = statement(
-  "compensations_of_life",
-)`SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE taken_by = $1 AND state = 'trying' ORDER BY id + 0 LIMIT $2 FOR UPDATE`;
+const OPEN_ATTEMPTS = statement("open_attempts_of_life")`
+    SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by = $1 ORDER BY id + 0 LIMIT $2 FOR UPDATE`;
+const TAKEN_COMPENSATIONS = statement("compensations_of_life")`
+    SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE taken_by = $1 AND state = 'trying' ORDER BY id + 0 LIMIT $2 FOR UPDATE`;
 const OLD_ATTEMPTS = statement("old_attempts")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a
          WHERE error IS NOT NULL AND ended_ms < $1 AND (ended_ms, id) > ($2, $3) ORDER BY ended_ms, id LIMIT $4 FOR UPDATE SKIP LOCKED`;
 

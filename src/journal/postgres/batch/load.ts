@@ -30,16 +30,14 @@ const ATTEMPTS_OF_KEYS = statement("attempts_of_keys")`SELECT ${ATTEMPT_COLUMNS}
 // With their siblings: whose last one is done is compensated, whoever does it. Locked in the order of their ids.
 const COMPENSATIONS = statement("compensations")`SELECT ${COMPENSATION_COLUMNS} FROM compensations c
          WHERE attempt_id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[]))) ORDER BY c.id + 0 FOR UPDATE`;
-const ATTEMPTS_OF_COMPENSATIONS = statement(
-  "attempts_of_compensations",
-)`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[])))`;
+const ATTEMPTS_OF_COMPENSATIONS = statement("attempts_of_compensations")`
+    SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[])))`;
 const HELD = statement("held")`SELECT DISTINCT attempt_id FROM compensations WHERE state = 'held' ORDER BY attempt_id LIMIT $1`;
 const HELD_OF_ORDER = statement("held_of_order")`SELECT a.id FROM attempts a WHERE order_id = $1
          AND ${IS_HELD} ORDER BY attempt LIMIT $2`;
 const LETTERS = statement("letters")`SELECT seq, order_id FROM dead_letters WHERE seq = ANY($1::bigint[]) ORDER BY seq FOR UPDATE`;
-const OLDEST_EVENTS = statement(
-  "oldest_events",
-)`SELECT seq, expires_ms FROM outbox WHERE taken_by IS NULL OR taken_by = $2 ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED`;
+const OLDEST_EVENTS = statement("oldest_events")`
+    SELECT seq, expires_ms FROM outbox WHERE taken_by IS NULL OR taken_by = $2 ORDER BY seq LIMIT $1 FOR UPDATE SKIP LOCKED`;
 const EXPIRE_KEYS = statement("expire_keys")`${deleteFirst("idempotency_keys", "ctid", "expires_ms <= $1", "expires_ms")}`;
 const EXPIRE_LETTERS = statement("expire_letters")`${deleteFirst("dead_letters", "seq", "given_up_ms < $1", "given_up_ms")}`;
 const EXPIRE_ACTIONS = statement("expire_actions")`${deleteFirst("operator_actions", "id", "order_id IS NULL AND at_ms < $1", "at_ms")}`;
@@ -159,8 +157,8 @@ async function loadCompensations(sql: Sql, tables: BatchTables, ids: readonly nu
   for (const row of rows) tables.compensations.load(compensationRecord(row));
 }
 
-async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | null, limit: number): Promise<void> {
-  const found = await (orderId === null ? sql.rows<[number]>(HELD, [limit]) : sql.rows<[number]>(HELD_OF_ORDER, [orderId, limit]));
+async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | undefined, limit: number): Promise<void> {
+  const found = await (orderId === undefined ? sql.rows<[number]>(HELD, [limit]) : sql.rows<[number]>(HELD_OF_ORDER, [orderId, limit]));
   tables.toConfirm = found.map(([id]) => id);
   await loadAttempts(sql, tables, tables.toConfirm);
 }

@@ -1,8 +1,8 @@
+import type { AttemptRecord } from "../../memory/attempts.ts";
 import type { CompensationRecord } from "../../memory/compensations.ts";
 import type { TriedFields } from "../../protocol.ts";
 import { isNew } from "./batch-compensations.ts";
 import type { BatchTables } from "./batch-tables.ts";
-import type { AttemptRow } from "./rows.ts";
 import type { Flushed } from "./write-batch.ts";
 
 /**
@@ -10,7 +10,7 @@ import type { Flushed } from "./write-batch.ts";
  */
 export class OwnAttempts {
   /** By order. */
-  readonly #rows = new Map<string, AttemptRow>();
+  readonly #rows = new Map<string, AttemptRecord>();
   /** By attempt. */
   readonly #trying = new Map<number, readonly CompensationRecord[]>();
 

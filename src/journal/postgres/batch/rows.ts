@@ -1,26 +1,9 @@
 import type { CompensationStatus } from "../../../orders/compensation-state.ts";
 import type { StepName } from "../../../orders/steps.ts";
+import type { AttemptRecord } from "../../memory/attempts.ts";
 import type { CompensationRecord } from "../../memory/compensations.ts";
 import { type Sql, statement } from "../sql.ts";
 import type { BatchTables } from "./batch-tables.ts";
-
-/** An attempt as its row has it: one row from its acceptance on. */
-export interface AttemptRow {
-  /** Undefined of one that this batch accepts: the server gives it. */
-  id: number | undefined;
-  readonly orderId: string;
-  readonly attempt: number;
-  readonly amount: number;
-  readonly acceptedMs: number;
-  /** The life that runs it, or still has to store its answer. */
-  openBy: number | null;
-  /** Null until it has ended; so are `error` and `json`. */
-  endedMs: number | null;
-  error: string | null;
-  interrupted: number;
-  answered: number;
-  json: string | null;
-}
 
 /** Of the table `attempts`, in the order of `attemptRow`. */
 export const ATTEMPT_COLUMNS =
@@ -29,7 +12,7 @@ export const ATTEMPT_COLUMNS =
 export type AttemptTuple = readonly [number, string, number, number, number, number | null, ...AttemptEnd];
 type AttemptEnd = readonly [endedMs: number | null, error: string | null, interrupted: number, answered: number, json: string | null];
 
-export function attemptRow([id, orderId, attempt, amount, acceptedMs, openBy, ...end]: AttemptTuple): AttemptRow {
+export function attemptRow([id, orderId, attempt, amount, acceptedMs, openBy, ...end]: AttemptTuple): AttemptRecord {
   const [endedMs, error, interrupted, answered, json] = end;
   return { id, orderId, attempt, amount, acceptedMs, openBy, endedMs, error, interrupted, answered, json };
 }
@@ -47,9 +30,8 @@ export function compensationRecord([id, attemptId, step, status, tries, nextTryM
 
 const BY_ID = statement("attempts_by_id")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE id = ANY($1::bigint[])`;
 // Locked in the order of their ids.
-const COMPENSATIONS = statement(
-  "compensations_of_attempts",
-)`SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY c.id + 0 FOR UPDATE`;
+const COMPENSATIONS = statement("compensations_of_attempts")`
+    SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY c.id + 0 FOR UPDATE`;
 
 /** Attempts by their ids, with their compensations. */
 export async function loadAttempts(sql: Sql, tables: BatchTables, ids: readonly number[]): Promise<void> {

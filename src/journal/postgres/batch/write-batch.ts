@@ -6,9 +6,8 @@ import type { BatchTables } from "./batch-tables.ts";
 import { bigints, texts, withoutNul } from "./binary-array.ts";
 
 const PARAMETERS = 37;
-const WRITE = statement(
-  "write_batch",
-)`SELECT * FROM write_batch(${Array.from({ length: PARAMETERS }, (_, index) => `$${index + 1}`).join(", ")})`;
+const WRITE = statement("write_batch")`
+    SELECT * FROM write_batch(${Array.from({ length: PARAMETERS }, (_, index) => `$${index + 1}`).join(", ")})`;
 
 /** What the server gave for the rows of a batch. */
 export interface Flushed {
@@ -76,13 +75,11 @@ export async function writeBatch(sql: Sql, tables: BatchTables, life: number, bl
   return { ids, compensationIds: idsOf(newRows, compensationIds) };
 }
 
-const READ_ATTEMPTS = statement(
-  "read_added_attempts",
-)`SELECT a.order_id, a.attempt, a.id FROM unnest($1::text[], $2::bigint[]) v (order_id, attempt)
+const READ_ATTEMPTS = statement("read_added_attempts")`
+    SELECT a.order_id, a.attempt, a.id FROM unnest($1::text[], $2::bigint[]) v (order_id, attempt)
          JOIN attempts a ON a.order_id = ANY (ARRAY[v.order_id]) AND a.attempt = v.attempt WHERE a.open_by = $3`;
-const READ_COMPENSATIONS = statement(
-  "read_added_compensations",
-)`SELECT id, attempt_id, step FROM compensations WHERE attempt_id = ANY($1::bigint[])`;
+const READ_COMPENSATIONS = statement("read_added_compensations")`
+    SELECT id, attempt_id, step FROM compensations WHERE attempt_id = ANY($1::bigint[])`;
 
 /** What the server gave for the rows of a batch that was written, where its reply was lost. */
 export async function readFlushed(sql: Sql, { attempts, compensations }: BatchTables, life: number): Promise<Flushed> {

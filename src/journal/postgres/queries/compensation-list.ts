@@ -9,9 +9,8 @@ const MAX_SCANNED = 5_000;
 
 const FIELDS = `c.id, a.order_id, a.attempt, c.step, a.amount, a.ended_ms, c.state, c.tries, c.next_try_ms, c.last_answer, c.ended_ms, c.note`;
 
-const ONE = statement(
-  "compensation",
-)`SELECT ${FIELDS} FROM compensations c CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a WHERE c.id = $1::bigint`;
+const ONE = statement("compensation")`
+    SELECT ${FIELDS} FROM compensations c CROSS JOIN LATERAL (SELECT * FROM attempts WHERE id = c.attempt_id LIMIT 1) a WHERE c.id = $1::bigint`;
 
 const PAGES: Readonly<Record<CompensationStatus, Statement>> = {
   pending: pageOf("pending", openById("id", "rising", ["pending"], "$2::bigint")),
@@ -25,9 +24,8 @@ const PAGES: Readonly<Record<CompensationStatus, Statement>> = {
   ),
 };
 
-const LAST_SCANNED = statement(
-  "compensations-last-scanned",
-)`SELECT id FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT 1 OFFSET ${MAX_SCANNED - 1}`;
+const LAST_SCANNED = statement("compensations-last-scanned")`
+    SELECT id FROM compensations WHERE id > $1::bigint ORDER BY id LIMIT 1 OFFSET ${MAX_SCANNED - 1}`;
 
 function pageOf(status: CompensationStatus, ids: string): Statement {
   return {
@@ -54,7 +52,7 @@ export class PostgresCompensations {
     return row === undefined ? null : compensationRow(row);
   }
 
-  async page(status: CompensationStatus, cursor: Cursor | null, limit: number): Promise<Page<CompensationRow>> {
+  async page(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>> {
     const [after = 0] = cursor ?? [];
     // Before the page, which then looks at least as far: rows may go in between, but none comes back.
     const [lastScanned] = status === "done" ? await this.#sql.rows<[number]>(LAST_SCANNED, [after]) : [];

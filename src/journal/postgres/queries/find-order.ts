@@ -14,9 +14,8 @@ import { type Sql, statement } from "../sql.ts";
 // The newest two: one may run, and then the other is the latest that has ended.
 const ATTEMPTS = statement("find_attempts")`(SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE order_id = $1 ORDER BY attempt DESC LIMIT 2)
          UNION ALL (SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE order_id = $1 AND attempt < $2::bigint ORDER BY attempt DESC LIMIT $3)`;
-const COMPENSATIONS = statement(
-  "find_compensations",
-)`SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY id`;
+const COMPENSATIONS = statement("find_compensations")`
+    SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY id`;
 const RETIRED = statement("find_retired")`SELECT attempt FROM retired_orders WHERE order_id = $1`;
 const NO_LIFE = 0;
 

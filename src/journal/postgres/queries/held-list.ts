@@ -54,7 +54,7 @@ export class PostgresHeld {
     return { ...(restored !== undefined && { restoredMs: restored[0] }), orders, compensations };
   }
 
-  async page(cursor: Cursor | null, limit: number): Promise<Page<HeldAttempt>> {
+  async page(cursor: Cursor | undefined, limit: number): Promise<Page<HeldAttempt>> {
     const [after = 0] = cursor ?? [];
     const found = await this.#sql.rows<Row>(PAGE, [after, limit]);
     const items = found.map(([, json, ...fields]) => heldAttempt(fields, JSON.parse(json)));

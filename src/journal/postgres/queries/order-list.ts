@@ -57,13 +57,13 @@ export class PostgresOrders {
     status: OrderStatus | null,
     sinceMs: number,
     untilMs: number,
-    cursor: Cursor | null,
+    cursor: Cursor | undefined,
     limit: number,
   ): Promise<Page<OrderSummary>> {
     const filter = { status, sinceMs, untilMs };
     const [part, beginning, from] = placeOf(cursor);
     // Before the first page: what is stored between the two must not hide what that page does not show.
-    const begun = cursor === null ? ((await this.#sql.rows<Beginning>(BEGINNING))[0] ?? NOW) : beginning;
+    const begun = cursor === undefined ? ((await this.#sql.rows<Beginning>(BEGINNING))[0] ?? NOW) : beginning;
     const at = (place: number, ...key: readonly number[]): Cursor => [place, ...begun, ...key];
     const items: OrderSummary[] = [];
     if (part === RUNNING && (status === null || status === "running")) {
@@ -99,8 +99,8 @@ export class PostgresOrders {
   }
 }
 
-function placeOf(cursor: Cursor | null): readonly [part: number, Beginning, from: readonly number[]] {
-  if (cursor === null) return [RUNNING, NOW, []];
+function placeOf(cursor: Cursor | undefined): readonly [part: number, Beginning, from: readonly number[]] {
+  if (cursor === undefined) return [RUNNING, NOW, []];
   const [part, recentId, next, underWay, ...from] = cursor as readonly [number, ...Beginning, ...number[]];
   return [part, [recentId, next, underWay], from];
 }

@@ -53,7 +53,7 @@ const DEAD_LETTERS = statement("dead-letters")`
   SELECT seq, id, order_id, payload, created_ms, given_up_ms, reason FROM dead_letters WHERE seq > $1::bigint ORDER BY seq LIMIT $2::bigint`;
 
 /** Events that were given up, in the order in which they were written. */
-async function deadLetters(sql: Sql, cursor: Cursor | null, limit: number): Promise<Page<DeadLetter>> {
+async function deadLetters(sql: Sql, cursor: Cursor | undefined, limit: number): Promise<Page<DeadLetter>> {
   const [after = 0] = cursor ?? [];
   const found = await sql.rows<[number, string, string, string, number, number, string]>(DEAD_LETTERS, [after, limit]);
   const items = found.map(([seq, id, ...row]) => {
