@@ -13,6 +13,7 @@ import { type Result, readResult, writeResult } from "../../load/lab/results.ts"
 import { ratiosAgainst, runExperiment } from "../../load/lab/run.ts";
 import { runSet } from "../../load/lab/set.ts";
 import { inText } from "../../load/lab/tables.ts";
+import { median } from "../../load/quantile.ts";
 import { atLeast, atMost } from "../../load/target.ts";
 
 /** A variant whose n-th round gives the n-th value, and tells `calls`. */
@@ -221,4 +222,14 @@ test.each([
   ["file:///p/src/service.ts", "start", "other"],
 ])("a profile's time in %s %s belongs to the stage %s", (url, name, stage) => {
   expect(stageOf(url, name)).toBe(stage);
+});
+
+test.each([
+  [[3], 3],
+  [[14.5, 1.5], 8],
+  [[9, 1, 2], 2],
+  [[4, 1, 3, 2], 2.5],
+])("the median of %j is %d", (values, expected) => {
+  expect(median(values)).toBe(expected);
+  expect(() => median([])).toThrow(RangeError);
 });
