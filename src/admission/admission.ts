@@ -15,11 +15,10 @@ export interface AdmissionOptions {
   readonly maxInFlight: number;
   readonly orderTimeoutMs: number;
   readonly nowMs?: () => number;
-  readonly random?: () => number;
 }
 
 // Often enough for a limit that reacts within a second, and no load beside that of the orders.
-const TICK_EVERY_MS = 100;
+export const TICK_EVERY_MS = 100;
 // Of what came recently, from one tick to the next.
 const KEPT = 0.7;
 // A refused client should not stay away for longer: the service may be idle by then.
@@ -36,14 +35,13 @@ const MOST_SECONDS = 30;
 export class Admission implements AdmissionGate {
   readonly #options: AdmissionOptions;
   readonly #nowMs: () => number;
-  readonly #random: () => number;
   /** For a permit of each capacity, and for a thread for each step that computes. */
   readonly #orders: Demand;
   readonly #steps: Demand;
   readonly #lines: readonly Line[];
   readonly #exclusive: Line;
   readonly #beforeSteps: ControlledDelay;
-  readonly #refused = { deadline: 0, limit: 0, max_in_flight: 0 };
+  readonly refused: Record<LineRefusal | "max_in_flight", number> = { deadline: 0, limit: 0, max_in_flight: 0 };
   /** Orders that went to the journal, and those that are back. */
   #admitted = 0;
   #arrived = 0;
@@ -52,8 +50,8 @@ export class Admission implements AdmissionGate {
   #recentlyAdmitted = 0;
   #recentlyRefused = 0;
   #inFlightLimit = Number.POSITIVE_INFINITY;
-  #tickedAtMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  // No time passes before the first tick.
+  #tickedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: AdmissionOptions) {
     const { capacities, exclusive, orderTimeoutMs, nowMs = monotonicMs } = options;
@@ -64,8 +62,6 @@ export class Admission implements AdmissionGate {
     this.#lines = capacities.map((capacity) => new Line(capacity, this.#orders, orderTimeoutMs, nowMs));
     this.#exclusive = new Line(exclusive, this.#steps, orderTimeoutMs, nowMs, options.computingBehind);
     this.#beforeSteps = new ControlledDelay(orderTimeoutMs, nowMs());
-    this.#random = options.random ?? Math.random;
-    this.#tickedAtMs = nowMs();
   }
 
   /** How many orders of the usual priority, whose steps do not compute, may be in flight now: 1 to `MAX_IN_FLIGHT`. */
@@ -74,10 +70,6 @@ export class Admission implements AdmissionGate {
     let limit = Math.min(this.#options.maxInFlight, this.#inFlightLimit);
     for (const line of this.#lines) limit = Math.min(limit, inFlight + line.room(DEFAULT_PRIORITY));
     return Math.max(1, Math.floor(limit));
-  }
-
-  get refused(): Readonly<Record<LineRefusal | "max_in_flight", number>> {
-    return this.#refused;
   }
 
   admit(priority: number, computing: readonly string[]): Overload | undefined {
@@ -99,22 +91,11 @@ export class Admission implements AdmissionGate {
   }
 
   full(): number {
-    this.#refused.max_in_flight++;
+    this.refused.max_in_flight++;
     return this.#retryAfterSeconds();
   }
 
-  /** Adapts the limits from now on, on one timer for all. `stop` ends that. */
-  start(): void {
-    this.#tickedAtMs = this.#nowMs();
-    this.#timer ??= setInterval(() => this.tick(), TICK_EVERY_MS).unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  /** Adapts the limits to what waits now. To be called every tenth of a second: its delay shows how long the event loop is busy. */
+  /** Adapts the limits to what waits now. To be called every `TICK_EVERY_MS`: its delay shows how long the event loop is busy. */
   tick(): void {
     const nowMs = this.#nowMs();
     const passedMs = Math.max(0, nowMs - this.#tickedAtMs);
@@ -156,7 +137,7 @@ export class Admission implements AdmissionGate {
   }
 
   #refuse(reason: LineRefusal): Overload {
-    this.#refused[reason]++;
+    this.refused[reason]++;
     const message = reason === "deadline" ? "too many orders wait: this one would miss its deadline" : "too many orders wait";
     return { message, retryAfterSeconds: this.#retryAfterSeconds() };
   }
@@ -165,6 +146,6 @@ export class Admission implements AdmissionGate {
   #retryAfterSeconds(): number {
     const excess = (this.#recentlyAdmitted + this.#recentlyRefused) / Math.max(1, this.#recentlyAdmitted);
     this.#recentlyRefused++;
-    return Math.max(1, Math.min(MOST_SECONDS, Math.round(excess * (0.5 + this.#random()))));
+    return Math.max(1, Math.min(MOST_SECONDS, Math.round(excess * (0.5 + Math.random()))));
   }
 }

@@ -74,7 +74,7 @@ export class Line {
       const arriving = each === priority ? 0 : ARRIVING_TIMES * this.#demand.arriving(each, permittedMs);
       this.#before[each] = this.#coming(each) + arriving;
     }
-    return grants - this.#capacity.granted - this.#capacity.inFrontOf(priority, this.#before);
+    return grants - this.#capacity.granted - this.#capacity.line.inFrontOf(priority, this.#before);
   }
 
   /** Who will ask for a permit, and does not stand in the line yet. */

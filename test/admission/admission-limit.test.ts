@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { admissionFixture, BACKGROUND, NORMAL, URGENT } from "./admission-fixture.ts";
 
 describe("the limit adapts", () => {
@@ -121,6 +121,8 @@ test("who asked lately will ask again and come before orders of a lower priority
 });
 
 test("Retry-After grows with the excess, and says 30 s at most", async () => {
+  const random = vi.spyOn(Math, "random").mockReturnValue(0.5);
+  onTestFinished(() => random.mockRestore());
   const { admission, burst, look, wait, release, state } = admissionFixture();
   const refusal = () => admission.admit(NORMAL, [])?.retryAfterSeconds;
   const refused = async (count: number) => {

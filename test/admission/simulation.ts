@@ -82,7 +82,7 @@ class Agenda {
 export async function simulate(arrivals: readonly Arrival[], { limit, timeoutMs, resize }: SimulationOptions): Promise<Simulated> {
   let nowMs = 0;
   const clock = () => nowMs;
-  const options = { endsHopelessWaits: true, assumedMs: timeoutMs / 20, halfLifeMs: timeoutMs, nowMs: clock };
+  const options = { endsHopelessWaits: true, patienceMs: timeoutMs, nowMs: clock };
   const capacity = new Capacity(limit, options);
   let inFlight = 0;
   const admission = new Admission({
@@ -93,14 +93,13 @@ export async function simulate(arrivals: readonly Arrival[], { limit, timeoutMs,
     maxInFlight: Number.MAX_SAFE_INTEGER,
     orderTimeoutMs: timeoutMs,
     nowMs: clock,
-    random: () => 0.5,
   });
   const agenda = new Agenda();
   const refused: boolean[] = arrivals.map(() => false);
   const doneAtMs: (number | undefined)[] = arrivals.map(() => undefined);
   const waitMs: (number | undefined)[] = arrivals.map(() => undefined);
   const lastMs = (arrivals.at(-1)?.atMs ?? 0) + 2 * timeoutMs;
-  for (let atMs = LOOK_MS; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.tick());
+  for (let atMs = 0; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.tick());
   if (resize !== undefined) agenda.add(resize.atMs, () => capacity.resize(resize.limit));
   const run = (index: number, { priority, holdMs }: Arrival) => {
     const cameMs = nowMs;

@@ -1,22 +1,23 @@
 // So many that a mean is known well enough although holds vary, and a changed level soon.
 const SAMPLES = 32;
 
+// What to expect before the first hold has ended, of the patience. About what the simulated providers take.
+const ASSUMED_SHARE = 1 / 20;
+
 /**
  * How long permits of one kind are held, from the last holds. `nowMs` is of one clock. What keeps others away must not be believed for
- * ever: where somebody was turned away and no hold has ended for a half-life, all times count for half after each further one. Pure.
+ * ever: where somebody was turned away and no hold has ended for as long as who waits does so at most (`patienceMs`), all times count for
+ * half after each further such time. Pure.
  */
 export class HoldTime {
-  readonly #assumedMs: number;
-  readonly #halfLifeMs: number;
+  readonly #patienceMs: number;
   readonly #recent: number[] = [];
   #oldest = 0;
   #doubtedSinceMs: number | undefined;
   waiting = 0;
 
-  /** `assumedMs`: what to expect before the first hold has ended. */
-  constructor(assumedMs: number, halfLifeMs: number) {
-    this.#assumedMs = assumedMs;
-    this.#halfLifeMs = halfLifeMs;
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
   }
 
   get known(): number {
@@ -61,8 +62,8 @@ export class HoldTime {
 
   /** The recent holds, as far as they are believed. */
   #times(nowMs: number): readonly number[] {
-    const times = this.known === 0 ? [this.#assumedMs] : this.#recent;
-    const halfLives = this.#doubtedSinceMs === undefined ? 0 : (nowMs - this.#doubtedSinceMs) / this.#halfLifeMs - 1;
+    const times = this.known === 0 ? [this.#patienceMs * ASSUMED_SHARE] : this.#recent;
+    const halfLives = this.#doubtedSinceMs === undefined ? 0 : (nowMs - this.#doubtedSinceMs) / this.#patienceMs - 1;
     return halfLives > 0 ? times.map((ms) => ms * 0.5 ** halfLives) : times;
   }
 }
