@@ -6,8 +6,13 @@ export function quantile(values: readonly number[], q: number): number {
   return value;
 }
 
+/** Of an even number of values the mean of the two in the middle. Throws when there are no values. */
 export function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  const [lower, upper] = [sorted[Math.floor(middle)], sorted[Math.ceil(middle)]];
+  if (lower === undefined || upper === undefined) throw new RangeError("median of no values");
+  return (lower + upper) / 2;
 }
 
 /** For `Round.latencyMs`: percentiles and their values. */

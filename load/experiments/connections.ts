@@ -6,14 +6,13 @@ import { Child } from "../child-process.ts";
 import { comeAndGo } from "../come-and-go.ts";
 import { closedLoop, serviceUnder, startService } from "../lab/closed-loop.ts";
 import { defineExperiment, eachRound, type Round, type Variant } from "../lab/experiment.ts";
-import { Probes } from "../lab/probes.ts";
 import { residentKiB, tooFewFiles } from "../lab/proc.ts";
-import { quantile } from "../quantile.ts";
 import type { ServerProcess } from "../server-process.ts";
 import { atLeast, atMost } from "../target.ts";
 
 const [WITHOUT, BESIDE, OPENED] = ["without a crowd", "beside the crowd", "connections that come and go"];
 const CROWD = fileURLToPath(new URL("../lab/crowd.ts", import.meta.url));
+const PROBES = fileURLToPath(new URL("../lab/probes.ts", import.meta.url));
 /** Processes, so that none of them needs more files than the service. */
 const CROWDS = 2;
 const ADDRESSES_EACH = 10;
@@ -38,9 +37,14 @@ async function crowd(stack: AsyncDisposableStack, port: number, count: number): 
   const args = (n: number) => [CROWD, port, Math.ceil(count / CROWDS), 2 + n * ADDRESSES_EACH, ADDRESSES_EACH].map(String);
   const children = await Promise.all(Array.from({ length: CROWDS }, (_, n) => Child.start({ args: args(n), env: {}, up: /came/ })));
   for (const child of children) stack.use(child);
-  const sum = (pattern: RegExp) => children.reduce((all, { output }) => all + Number([...output.matchAll(pattern)].at(-1)?.[1] ?? 0), 0);
+  const sum = (pattern: RegExp) => children.reduce((all, { output }) => all + (numbersOfLast(pattern, output)[0] ?? 0), 0);
   while (sum(/(\d+) came/g) < count) await sleep(LOOK_EVERY_MS);
   return () => sum(/(\d+) open/g);
+}
+
+/** What a child has told last. */
+function numbersOfLast(pattern: RegExp, output: string): number[] {
+  return [...output.matchAll(pattern)].at(-1)?.slice(1).map(Number) ?? [];
 }
 
 /** Ordinary clients and an orchestrator's probes. Each round has a service of its own: what a crowd has left is no part of another's. */
@@ -50,16 +54,17 @@ function ordinary(name: string, load: { readonly connections: number; readonly s
     const server = await startService({ stack, script, directory }, SETTINGS);
     await closedLoop(server, load);
     const connected = count === 0 ? () => 0 : await crowd(stack, server.process.port, count);
-    using probes = new Probes(`${server.process.adminUrl}/healthz`);
+    const probes = stack.use(await Child.start({ args: [PROBES, `${server.process.adminUrl}/healthz`], env: {}, up: /answered/ }));
     const { driven, figures, ...rest } = await closedLoop(server, load);
-    const probesP99 = probes.latenciesMs.length === 0 ? Number.NaN : quantile(probes.latenciesMs, 0.99);
+    const [answered = 0, failed = 0, p99Ms = 0] = numbersOfLast(/(\d+) answered, (\d+) failed, p99 (\S+) ms/g, probes.output);
     return {
       ...rest,
       figures: {
         ...figures,
         p99: [driven.latencyMs.p99, "ms"],
-        "probes, p99": [probesP99, "ms"],
-        "probes that failed": [probes.failed, ""],
+        "probes that were answered": [answered, ""],
+        "probes, p99": [p99Ms, "ms"],
+        "probes that failed": [failed, ""],
         "of the crowd connected": [connected(), ""],
         memory: [residentKiB(server.pid) / 1_024, "MiB"],
       },
@@ -126,6 +131,9 @@ export const experiment = defineExperiment({
   targets: (seen) => [
     atMost("p99 of ordinary clients beside the crowd, of that without", seen.ratio("p99", BESIDE, WITHOUT), 2, " times"),
     atMost("p99 of probes beside the crowd, of that without", seen.ratio("probes, p99", BESIDE, WITHOUT), 2, " times"),
+    ...[WITHOUT, BESIDE].map((name) =>
+      atLeast(`${name}: probes that were answered`, Math.min(...seen.values(name, "probes that were answered")), 1),
+    ),
     ...[WITHOUT, BESIDE].map((name) => atMost(`${name}: probes that failed`, seen.most(name, "probes that failed"), 0)),
     atMost("file descriptors more than before", seen.most(OPENED, "more files after"), 0),
     atLeast("file descriptors more meanwhile", seen.most(OPENED, "more files meanwhile"), 1),

@@ -1,5 +1,5 @@
 import type { AdmissionGate, Overload } from "../orders/admission-gate.ts";
-import { type Capacity, DEFAULT_PRIORITY, monotonicMs, PRIORITIES } from "../threads/index.ts";
+import { type Capacity, DEFAULT_PRIORITY, monotonicMs } from "../threads/index.ts";
 import { ControlledDelay } from "./controlled-delay.ts";
 import { Demand } from "./fair-shares.ts";
 import { Line, type LineRefusal } from "./line.ts";
@@ -15,11 +15,14 @@ export interface AdmissionOptions {
   readonly maxInFlight: number;
   readonly orderTimeoutMs: number;
   readonly nowMs?: () => number;
-  readonly random?: () => number;
 }
 
 // Often enough for a limit that reacts within a second, and no load beside that of the orders.
-const TICK_EVERY_MS = 100;
+export const TICK_EVERY_MS = 100;
+// Of what came recently, from one tick to the next.
+const KEPT = 0.7;
+// A refused client should not stay away for longer: the service may be idle by then.
+const MOST_SECONDS = 30;
 
 /**
  * Decides from what waits now whether the service can take one more order: a queue that admits more than its bottleneck can serve in time
@@ -32,21 +35,23 @@ const TICK_EVERY_MS = 100;
 export class Admission implements AdmissionGate {
   readonly #options: AdmissionOptions;
   readonly #nowMs: () => number;
+  /** For a permit of each capacity, and for a thread for each step that computes. */
   readonly #orders: Demand;
   readonly #steps: Demand;
   readonly #lines: readonly Line[];
   readonly #exclusive: Line;
   readonly #beforeSteps: ControlledDelay;
-  readonly #turnaround = new Turnaround();
-  readonly #retryAfter: RetryAfter;
-  readonly #refused = { deadline: 0, limit: 0, max_in_flight: 0 };
-  /** Orders on their way to their capacities, and their steps that compute, by priority. */
-  readonly #coming = new Float64Array(PRIORITIES);
-  readonly #stepsComing = new Float64Array(PRIORITIES);
-  readonly #stepsAhead = new Float64Array(PRIORITIES);
+  readonly refused: Record<LineRefusal | "max_in_flight", number> = { deadline: 0, limit: 0, max_in_flight: 0 };
+  /** Orders that went to the journal, and those that are back. */
+  #admitted = 0;
+  #arrived = 0;
+  /** How many had gone there at each of the last ticks, as far as some of them are not back. */
+  #sent: number[] = [];
+  #recentlyAdmitted = 0;
+  #recentlyRefused = 0;
   #inFlightLimit = Number.POSITIVE_INFINITY;
-  #tickedAtMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  // No time passes before the first tick.
+  #tickedAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: AdmissionOptions) {
     const { capacities, exclusive, orderTimeoutMs, nowMs = monotonicMs } = options;
@@ -55,60 +60,42 @@ export class Admission implements AdmissionGate {
     this.#orders = new Demand(orderTimeoutMs);
     this.#steps = new Demand(orderTimeoutMs);
     this.#lines = capacities.map((capacity) => new Line(capacity, this.#orders, orderTimeoutMs, nowMs));
-    this.#exclusive = new Line(exclusive, this.#steps, orderTimeoutMs, nowMs);
+    this.#exclusive = new Line(exclusive, this.#steps, orderTimeoutMs, nowMs, options.computingBehind);
     this.#beforeSteps = new ControlledDelay(orderTimeoutMs, nowMs());
-    this.#retryAfter = new RetryAfter(options.random ?? Math.random);
-    this.#tickedAtMs = nowMs();
   }
 
   /** How many orders of the usual priority, whose steps do not compute, may be in flight now: 1 to `MAX_IN_FLIGHT`. */
   get limit(): number {
     const inFlight = this.#options.inFlight();
     let limit = Math.min(this.#options.maxInFlight, this.#inFlightLimit);
-    for (const line of this.#lines) limit = Math.min(limit, inFlight + line.room(DEFAULT_PRIORITY, this.#coming));
+    for (const line of this.#lines) limit = Math.min(limit, inFlight + line.room(DEFAULT_PRIORITY));
     return Math.max(1, Math.floor(limit));
   }
 
-  get refused(): Readonly<Record<LineRefusal | "max_in_flight", number>> {
-    return this.#refused;
-  }
-
   admit(priority: number, computing: readonly string[]): Overload | undefined {
-    this.#retryAfter.asked();
-    (this.#orders.asked[priority] as number)++;
-    if (computing.length > 0) (this.#steps.asked[priority] as number) += computing.length;
+    this.#orders.ask(priority, 1);
+    if (computing.length > 0) this.#steps.ask(priority, computing.length);
     const reason = this.#refusal(priority, computing);
     if (reason !== undefined) return this.#refuse(reason);
-    this.#turnaround.left(this.#nowMs);
-    (this.#coming[priority] as number)++;
-    if (computing.length > 0) (this.#stepsComing[priority] as number) += computing.length;
+    this.#admitted++;
+    this.#recentlyAdmitted++;
+    (this.#orders.coming[priority] as number)++;
+    (this.#steps.coming[priority] as number) += computing.length;
     return undefined;
   }
 
   arrived(priority: number, computing: readonly string[]): void {
-    (this.#coming[priority] as number)--;
-    if (computing.length > 0) (this.#stepsComing[priority] as number) -= computing.length;
-    this.#turnaround.returned(this.#nowMs);
+    (this.#orders.coming[priority] as number)--;
+    (this.#steps.coming[priority] as number) -= computing.length;
+    this.#arrived++;
   }
 
   full(): number {
-    this.#refused.max_in_flight++;
-    this.#retryAfter.asked();
-    return this.#retryAfter.refused();
+    this.refused.max_in_flight++;
+    return this.#retryAfterSeconds();
   }
 
-  /** Adapts the limits from now on, on one timer for all. `stop` ends that. */
-  start(): void {
-    this.#tickedAtMs = this.#nowMs();
-    this.#timer ??= setInterval(() => this.tick(), TICK_EVERY_MS).unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  /** Adapts the limits to what waits now. To be called every tenth of a second: its delay shows how long the event loop is busy. */
+  /** Adapts the limits to what waits now. To be called every `TICK_EVERY_MS`: its delay shows how long the event loop is busy. */
   tick(): void {
     const nowMs = this.#nowMs();
     const passedMs = Math.max(0, nowMs - this.#tickedAtMs);
@@ -116,10 +103,18 @@ export class Admission implements AdmissionGate {
     const lateMs = Math.max(0, passedMs - TICK_EVERY_MS);
     for (const line of this.#lines) line.tick(nowMs, lateMs);
     this.#exclusive.tick(nowMs, lateMs);
-    this.#limitInFlight(Math.max(lateMs, this.#turnaround.tick(nowMs)), nowMs);
+    this.#limitInFlight(Math.max(lateMs, this.#underWayMs()), nowMs);
     this.#orders.pass(passedMs);
     this.#steps.pass(passedMs);
-    this.#retryAfter.tick();
+    this.#recentlyAdmitted *= KEPT;
+    this.#recentlyRefused *= KEPT;
+  }
+
+  /** For how long, at least, an order has been on its way to the journal and back: it answers in the order of the requests. */
+  #underWayMs(): number {
+    this.#sent.push(this.#admitted);
+    this.#sent = this.#sent.filter((admitted) => admitted > this.#arrived);
+    return Math.max(0, this.#sent.length - 1) * TICK_EVERY_MS;
   }
 
   #limitInFlight(beforeStepsMs: number, nowMs: number): void {
@@ -132,88 +127,25 @@ export class Admission implements AdmissionGate {
 
   #refusal(priority: number, computing: readonly string[]): LineRefusal | undefined {
     for (const line of this.#lines) {
-      const refusal = line.refusal(priority, this.#coming);
+      const refusal = line.refusal(priority);
       if (refusal !== undefined) return refusal;
     }
-    if (computing.length > 0) {
-      const behind = this.#options.computingBehind();
-      for (let each = 0; each < PRIORITIES; each++) this.#stepsAhead[each] = (this.#stepsComing[each] as number) + (behind[each] as number);
-      const refusal = this.#exclusive.refusal(priority, this.#stepsAhead, computing);
-      if (refusal !== undefined) return refusal;
-    }
+    const refusal = computing.length === 0 ? undefined : this.#exclusive.refusal(priority, computing);
+    if (refusal !== undefined) return refusal;
     // The same for all priorities: each gets its part of what there is, for nobody waits in a line that could be shared otherwise.
     return this.#options.inFlight() < this.#inFlightLimit ? undefined : "limit";
   }
 
   #refuse(reason: LineRefusal): Overload {
-    this.#refused[reason]++;
+    this.refused[reason]++;
     const message = reason === "deadline" ? "too many orders wait: this one would miss its deadline" : "too many orders wait";
-    return { message, retryAfterSeconds: this.#retryAfter.refused() };
-  }
-}
-
-/**
- * How long orders wait for the journal and the event loop, from admission until they are stored. One order at a time is timed: the journal
- * answers in the order of the requests, so a count of the answers shows when it is back.
- */
-class Turnaround {
-  #asked = 0;
-  #back = 0;
-  #timed: { readonly number: number; readonly sinceMs: number } | undefined;
-  #longestMs = 0;
-
-  /** An order goes to the journal. */
-  left(nowMs: () => number): void {
-    this.#asked++;
-    this.#timed ??= { number: this.#asked, sinceMs: nowMs() };
+    return { message, retryAfterSeconds: this.#retryAfterSeconds() };
   }
 
-  /** One is back. */
-  returned(nowMs: () => number): void {
-    this.#back++;
-    if (this.#timed === undefined || this.#back < this.#timed.number) return;
-    this.#longestMs = Math.max(this.#longestMs, nowMs() - this.#timed.sinceMs);
-    this.#timed = undefined;
-  }
-
-  /** The longest wait since the last tick. An order under way counts with its wait so far. */
-  tick(nowMs: number): number {
-    const longestMs = Math.max(this.#longestMs, this.#timed === undefined ? 0 : nowMs - this.#timed.sinceMs);
-    this.#longestMs = 0;
-    return longestMs;
-  }
-}
-
-// A client should not stay away for longer: the service may be idle by then.
-const MOST_SECONDS = 30;
-const SHARE_OF_NEW = 0.3;
-
-/** When a refused client should retry: after so long that as many come as can be served, with jitter so that they do not come together. */
-class RetryAfter {
-  readonly #random: () => number;
-  #asked = 0;
-  #refused = 0;
-  #excess = 1;
-
-  constructor(random: () => number) {
-    this.#random = random;
-  }
-
-  asked(): void {
-    this.#asked++;
-  }
-
-  /** Seconds, a whole number from 1 to 30. */
-  refused(): number {
-    this.#refused++;
-    return Math.max(1, Math.min(MOST_SECONDS, Math.round(this.#excess * (0.5 + this.#random()))));
-  }
-
-  tick(): void {
-    const admitted = this.#asked - this.#refused;
-    const excess = this.#asked === 0 ? 1 : this.#asked / Math.max(1, admitted);
-    this.#excess += (excess - this.#excess) * SHARE_OF_NEW;
-    this.#asked = 0;
-    this.#refused = 0;
+  /** When a refused client should retry: after so long that as many come as can be served, with jitter so that they do not come together. */
+  #retryAfterSeconds(): number {
+    const excess = (this.#recentlyAdmitted + this.#recentlyRefused) / Math.max(1, this.#recentlyAdmitted);
+    this.#recentlyRefused++;
+    return Math.max(1, Math.min(MOST_SECONDS, Math.round(excess * (0.5 + Math.random()))));
   }
 }

@@ -3,25 +3,39 @@ import { DEFAULT_WEIGHTS, PRIORITIES, type Weights } from "../threads/index.ts";
 // An order gets at least this many times what one of the next lower priority gets: enough that chance does not turn that round.
 const ADVANTAGE = 1.5;
 
-/** How many asked lately, by priority. Pure. */
+// A rate is not reckoned from less.
+const LEAST_OBSERVED_MS = 100;
+
+/** How many asked lately, and how many of them are on their way, by priority. Pure. */
 export class Demand {
   readonly asked = new Float64Array(PRIORITIES);
+  /** They have been admitted, and have not asked for their permits yet. */
+  readonly coming = new Float64Array(PRIORITIES);
   readonly #overMs: number;
+  #observedMs = 0;
+  #isObserving = false;
 
   /** `overMs`: what came longer ago hardly counts. */
   constructor(overMs: number) {
     this.#overMs = overMs;
   }
 
-  /** So much time has passed. */
+  ask(priority: number, count: number): void {
+    (this.asked[priority] as number) += count;
+    this.#isObserving = true;
+  }
+
+  /** So much time has passed. If nobody asked in it, it says nothing about how many come once they come. */
   pass(ms: number): void {
     const kept = Math.exp(-ms / this.#overMs);
     for (let priority = 0; priority < PRIORITIES; priority++) (this.asked[priority] as number) *= kept;
+    this.#observedMs = this.#observedMs * kept + (this.#isObserving ? this.#overMs * (1 - kept) : 0);
+    this.#isObserving = false;
   }
 
   /** How many of a priority come while so much time passes. */
   arriving(priority: number, ms: number): number {
-    return ((this.asked[priority] as number) * ms) / this.#overMs;
+    return ((this.asked[priority] as number) * ms) / Math.max(LEAST_OBSERVED_MS, this.#observedMs);
   }
 }
 

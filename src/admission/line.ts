@@ -31,16 +31,19 @@ export class Line {
   readonly #demand: Demand;
   readonly #timeoutMs: number;
   readonly #nowMs: () => number;
+  readonly #behind: (() => ArrayLike<number>) | undefined;
   readonly #delay: ControlledDelay;
   readonly #before = new Float64Array(PRIORITIES);
   #wasEmpty = true;
   #reckoned = { kinds: ONE_KIND as Kinds, atMs: Number.NEGATIVE_INFINITY, permittedMs: 0, grants: 0, stands: false };
 
-  constructor(capacity: Capacity, demand: Demand, timeoutMs: number, nowMs: () => number) {
+  /** `behind`: who waits for something else first, by priority. */
+  constructor(capacity: Capacity, demand: Demand, timeoutMs: number, nowMs: () => number, behind?: () => ArrayLike<number>) {
     this.#capacity = capacity;
     this.#demand = demand;
     this.#timeoutMs = timeoutMs;
     this.#nowMs = nowMs;
+    this.#behind = behind;
     this.#delay = new ControlledDelay(timeoutMs, nowMs());
   }
 
@@ -52,26 +55,31 @@ export class Line {
     this.#capacity.weigh(fairWeights(this.#demand.asked));
   }
 
-  /** Undefined: an order need not wait too long. `coming`: permits still to be asked for, by priority. `kinds`: of its own holds. */
-  refusal(priority: number, coming: ArrayLike<number>, kinds: Kinds = ONE_KIND): LineRefusal | undefined {
+  /** Undefined: an order need not wait too long. `kinds`: of its own holds. */
+  refusal(priority: number, kinds: Kinds = ONE_KIND): LineRefusal | undefined {
     const { waiting, inUse, limit } = this.#capacity;
     if (waiting === 0) {
       this.#wasEmpty = true;
-      if (inUse + (coming[0] as number) + (coming[1] as number) + (coming[2] as number) < limit) return undefined;
+      if (inUse + this.#coming(0) + this.#coming(1) + this.#coming(2) < limit) return undefined;
     }
-    if (this.room(priority, coming, kinds) > 0) return undefined;
+    if (this.room(priority, kinds) > 0) return undefined;
     for (const kind of kinds) this.#capacity.holdTime(kind).doubt(this.#nowMs());
     return this.#reckoned.stands ? "limit" : "deadline";
   }
 
   /** How many more orders of this priority the line can take, less than 1 where it can take none. */
-  room(priority: number, coming: ArrayLike<number>, kinds: Kinds = ONE_KIND): number {
+  room(priority: number, kinds: Kinds = ONE_KIND): number {
     const { grants, permittedMs } = this.#reckon(kinds);
     for (let each = 0; each < PRIORITIES; each++) {
       const arriving = each === priority ? 0 : ARRIVING_TIMES * this.#demand.arriving(each, permittedMs);
-      this.#before[each] = (coming[each] as number) + arriving;
+      this.#before[each] = this.#coming(each) + arriving;
     }
-    return grants - this.#capacity.granted - this.#capacity.inFrontOf(priority, this.#before);
+    return grants - this.#capacity.granted - this.#capacity.line.inFrontOf(priority, this.#before);
+  }
+
+  /** Who will ask for a permit, and does not stand in the line yet. */
+  #coming(priority: number): number {
+    return (this.#demand.coming[priority] as number) + (this.#behind?.()[priority] ?? 0);
   }
 
   #reckon(kinds: Kinds) {

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { stuckWarning } from "../admin/stuck-warning.ts";
-import { Admission } from "../admission/admission.ts";
+import { Admission, TICK_EVERY_MS } from "../admission/admission.ts";
 import type { Config } from "../config.ts";
 import { ClockWatch } from "../journal/clock-watch.ts";
 import { housekeeping } from "../journal/housekeeping.ts";
@@ -91,6 +91,7 @@ export class Orders {
     observers.faults.orderFields = (orderId) => this.orderService.fieldsOf(orderId);
     if (journal.cluster !== undefined) journal.cluster.onLifeEnded = () => this.orderService.closedElsewhere();
     this.#periodic = [
+      new Periodic(TICK_EVERY_MS, async () => this.admission.tick()),
       stuckWarning({ journal, warn: (fields, message) => log.warn(fields, message), onFault }),
       housekeeping({
         journal,
@@ -122,7 +123,6 @@ export class Orders {
     this.compensator.start();
     this.webhooks?.start();
     for (const periodic of this.#periodic) periodic.start();
-    this.admission.start();
     this.orderService.open();
     // Counting many takes a while, for which no order waits.
     void this.#tellWhatIsHeld();
@@ -157,6 +157,5 @@ export class Orders {
     for (const periodic of this.#periodic) await periodic.stop();
     await this.compensator.stop();
     await this.webhooks?.stop();
-    this.admission.stop();
   }
 }

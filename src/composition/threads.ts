@@ -11,14 +11,12 @@ import type { StartOptions } from "./service.ts";
 const WORKER_FILE = new URL("../../workers/main.ts", import.meta.url);
 // Room on the cancel board for steps that are no client's order: those of compensations, of retries by hand and of the chaos routes.
 const EXTRA_GROUPS = MAX_COMPENSATING + 64;
-// Of the deadline. About what the simulated providers take of the default one.
-const ASSUMED_HOLD_SHARE = 1 / 20;
 
 export type StepThreads = Threads<TaskTable, (typeof ORDER_CAUSES)[number]>;
 
 /** The options of every wait for a capacity or for a thread of the exclusive pool. */
 export function waitingOf({ ORDER_TIMEOUT_MS }: Config): CapacityOptions {
-  return { endsHopelessWaits: true, assumedMs: ORDER_TIMEOUT_MS * ASSUMED_HOLD_SHARE, halfLifeMs: ORDER_TIMEOUT_MS };
+  return { endsHopelessWaits: true, patienceMs: ORDER_TIMEOUT_MS };
 }
 
 /** Starts the threads that run steps. Rejects when they cannot be started. */

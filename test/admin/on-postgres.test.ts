@@ -48,7 +48,7 @@ test("every node lists all nodes, itself marked, with the orders of each", async
 });
 
 test("/metrics counts them, and a node that was stopped is none of them any more", async () => {
-  const metric = async () => /^nodes (\d+)$/m.exec((await send(one.adminPort, { path: "/metrics" })).text)?.[1];
+  const metric = async () => /^nodes\{node="shop-1"\} (\d+)$/m.exec((await send(one.adminPort, { path: "/metrics" })).text)?.[1];
   expect(await metric()).toBe("2");
   const third = await start("shop-0");
   const namesNow = async () => (await nodesAt(one)).map(({ name }: { name: string }) => name);

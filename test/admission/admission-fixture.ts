@@ -8,7 +8,7 @@ export const [URGENT, NORMAL, BACKGROUND] = [0, 1, 2];
 /** An admission over five couriers that are known to be held for 100 ms each, and two threads that compute, in virtual time. */
 export function admissionFixture({ orderTimeoutMs = 2_000, maxInFlight = 10_000, holdMs = 100 as number | "unknown" } = {}) {
   const state = { nowMs: 0, inFlight: 0, behind: [0, 0, 0] };
-  const options = { nowMs: () => state.nowMs, assumedMs: orderTimeoutMs / 20, halfLifeMs: orderTimeoutMs };
+  const options = { nowMs: () => state.nowMs, patienceMs: orderTimeoutMs };
   const courier = new Capacity(5, options);
   const exclusive = new Capacity(2, options);
   if (holdMs !== "unknown") courier.holdTime().add(holdMs);
@@ -20,8 +20,8 @@ export function admissionFixture({ orderTimeoutMs = 2_000, maxInFlight = 10_000,
     maxInFlight,
     orderTimeoutMs,
     nowMs: () => state.nowMs,
-    random: () => 0.5,
   });
+  admission.tick();
   const admits = (priority = NORMAL, computing: string[] = []) => admission.admit(priority, computing) === undefined;
   /** How many of a burst are admitted, none of which has come to its capacity yet. */
   const burst = (count: number, priority?: number, computing?: string[]) =>

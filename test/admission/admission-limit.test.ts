@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { admissionFixture, BACKGROUND, NORMAL, URGENT } from "./admission-fixture.ts";
 
 describe("the limit adapts", () => {
@@ -53,6 +53,27 @@ describe("the limit adapts", () => {
     expect(admits()).toBe(true);
   });
 
+  test("a journal that takes long for each order is slow, although it answers again and again", () => {
+    const { state, look, admits, admission } = admissionFixture();
+    state.inFlight = 1_000;
+    // Ten orders per second, each of which takes 0.9 s.
+    for (let n = 0; n < 60 && admits(); n++) {
+      look();
+      if (n >= 9) admission.arrived(NORMAL, []);
+    }
+    expect(admission.refused).toMatchObject({ limit: 1, deadline: 0 });
+  });
+
+  test("and one that takes as long for a moment only is not", () => {
+    const { state, look, admits, admission } = admissionFixture();
+    state.inFlight = 1_000;
+    for (let n = 0; n < 60; n++) {
+      expect(admits()).toBe(true);
+      look();
+      if (n % 10 === 9) for (let back = 0; back < 10; back++) admission.arrived(NORMAL, []);
+    }
+  });
+
   test("a busy event loop counts like a slow journal", () => {
     const { state, admission, admits } = admissionFixture();
     state.inFlight = 1_000;
@@ -79,6 +100,12 @@ test("who asks with a lower priority finds more in front of it", () => {
 test("who asked lately will ask again and come before orders of a lower priority, who asked long ago will not", () => {
   const limitAfter = (urgent: number, tenths: number) => {
     const { admission, burst, look, courier, wait } = admissionFixture();
+    // Before, normal orders come one by one: it is known how many come in 2 s.
+    for (let n = 0; n < 200; n++) {
+      expect(burst(1)).toBe(1);
+      admission.arrived(NORMAL, []);
+      look();
+    }
     const admitted = burst(urgent, URGENT);
     for (let n = 0; n < admitted; n++) admission.arrived(URGENT, []);
     look(tenths);
@@ -94,6 +121,8 @@ test("who asked lately will ask again and come before orders of a lower priority
 });
 
 test("Retry-After grows with the excess, and says 30 s at most", async () => {
+  const random = vi.spyOn(Math, "random").mockReturnValue(0.5);
+  onTestFinished(() => random.mockRestore());
   const { admission, burst, look, wait, release, state } = admissionFixture();
   const refusal = () => admission.admit(NORMAL, [])?.retryAfterSeconds;
   const refused = async (count: number) => {

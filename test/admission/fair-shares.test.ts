@@ -27,8 +27,26 @@ test("most orders are urgent: they share the weights of all, in proportion", () 
 
 test("what came longer ago than a deadline hardly counts", () => {
   const demand = new Demand(2_000);
+  for (let n = 0; n < 200; n++) {
+    demand.ask(0, 1);
+    demand.pass(100);
+  }
   demand.asked[1] = 1_000;
   expect(demand.arriving(1, 20)).toBeCloseTo(10);
   for (let n = 0; n < 100; n++) demand.pass(100);
   expect(demand.asked[1]).toBeLessThan(10);
+});
+
+test.each(["start", "pause"])("after a %s a tenth of a second shows how many come, and no more is made of a single one", (after) => {
+  const demand = new Demand(2_000);
+  if (after === "pause") {
+    demand.ask(1, 1_000);
+    for (let n = 0; n < 300; n++) demand.pass(100);
+  }
+  demand.ask(1, 1);
+  expect(demand.arriving(1, 1_000)).toBeCloseTo(10);
+  demand.ask(1, 19);
+  demand.pass(100);
+  expect(demand.arriving(1, 1_000)).toBeGreaterThan(180);
+  expect(demand.arriving(1, 1_000)).toBeLessThanOrEqual(200);
 });

@@ -86,7 +86,7 @@ export async function simulate(arrivals: readonly Arrival[], options: Simulation
   const { limit, computing = [], timeoutMs, resize } = options;
   let nowMs = 0;
   const clock = () => nowMs;
-  const waiting = { endsHopelessWaits: true, assumedMs: timeoutMs / 20, halfLifeMs: timeoutMs, nowMs: clock };
+  const waiting = { endsHopelessWaits: true, patienceMs: timeoutMs, nowMs: clock };
   const capacity = new Capacity(limit, waiting);
   const computes = computing.length > 0;
   let inFlight = 0;
@@ -98,14 +98,13 @@ export async function simulate(arrivals: readonly Arrival[], options: Simulation
     maxInFlight: Number.MAX_SAFE_INTEGER,
     orderTimeoutMs: timeoutMs,
     nowMs: clock,
-    random: () => 0.5,
   });
   const agenda = new Agenda();
   const refused: boolean[] = arrivals.map(() => false);
   const doneAtMs: (number | undefined)[] = arrivals.map(() => undefined);
   const waitMs: (number | undefined)[] = arrivals.map(() => undefined);
   const lastMs = (arrivals.at(-1)?.atMs ?? 0) + 2 * timeoutMs;
-  for (let atMs = LOOK_MS; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.tick());
+  for (let atMs = 0; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.tick());
   if (resize !== undefined) agenda.add(resize.atMs, () => capacity.resize(resize.limit));
   const run = (index: number, { priority, holdMs }: Arrival) => {
     const cameMs = nowMs;

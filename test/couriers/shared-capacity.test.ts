@@ -76,7 +76,7 @@ test("admission forecasts by the share of the moment", () => {
   const line = new Line(capacity, new Demand(2_000), 2_000, clock);
   const room = () => {
     nowMs += 10;
-    return line.room(1, [0, 0, 0]);
+    return line.room(1);
   };
   // Each at once, and again every 100 ms for 1.44 s.
   expect(room()).toBe(4 * 15);

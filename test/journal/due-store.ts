@@ -50,6 +50,7 @@ function inMemory(): DueStore {
           for (let tried = 0; tried < tries; tried++) tables.outbox.failed(index + 1, nextTryMs);
           continue;
         }
+        tables.attempts.open.add(orderId, 1, 1, 0);
         const id = tables.compensations.add(
           tables.attempts.add(orderId, 1, 1, 0, 0, "timeout", 0, 1, "{}"),
           "payment",

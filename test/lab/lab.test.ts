@@ -13,6 +13,7 @@ import { type Result, readResult, writeResult } from "../../load/lab/results.ts"
 import { ratiosAgainst, runExperiment } from "../../load/lab/run.ts";
 import { runSet } from "../../load/lab/set.ts";
 import { inText } from "../../load/lab/tables.ts";
+import { median } from "../../load/quantile.ts";
 import { atLeast, atMost } from "../../load/target.ts";
 
 /** A variant whose n-th round gives the n-th value, and tells `calls`. */
@@ -234,4 +235,14 @@ test("every folder of src has a stage, so none hides in what has no name", () =>
   expect(folders).toContain("orders");
   // Browsers run src/web.
   expect(folders.filter((folder) => stageOf(`file:///app/src/${folder}/a.ts`, "run") === "other")).toEqual(["web"]);
+});
+
+test.each([
+  [[3], 3],
+  [[14.5, 1.5], 8],
+  [[9, 1, 2], 2],
+  [[4, 1, 3, 2], 2.5],
+])("the median of %j is %d", (values, expected) => {
+  expect(median(values)).toBe(expected);
+  expect(() => median([])).toThrow(RangeError);
 });

@@ -13,23 +13,19 @@ export interface CapacityOptions {
    * others could use the permit. For permits whose holders stop at the deadline.
    */
   readonly endsHopelessWaits?: boolean;
-  /** How long a hold takes, before the first has ended. */
-  readonly assumedMs?: number;
-  /** Hold times that turn others away count for half after this time without a new one. */
-  readonly halfLifeMs?: number;
+  /** How long who waits does so at most, about: see `HoldTime`. */
+  readonly patienceMs?: number;
   /** On the clock of `monotonicMs`, which deadlines are on. */
   readonly nowMs?: () => number;
 }
 
-// Guesses, for the first moments of a capacity whose owner says nothing.
-const ASSUMED_MS = 100;
-const HALF_LIFE_MS = 2_000;
+const PATIENCE_MS = 2_000;
 // Reading the clock costs more than the rest of a release. Of the grants that nobody waited for one in four is measured.
 const MEASURED_GRANTS = 4;
 // Kinds of holds that are told apart. All further ones are one kind: names from outside must not fill the memory.
 const MAX_KINDS = 64;
 
-interface Waiter extends Link<Waiter> {
+export interface Waiter extends Link<Waiter> {
   readonly resolve: (permit: Permit) => void;
   readonly reject: (error: Canceled) => void;
   readonly scope: CancelScope | undefined;
@@ -55,11 +51,11 @@ interface Waiter extends Link<Waiter> {
  */
 export class Capacity {
   readonly #endsHopelessWaits: boolean;
-  readonly #newHoldTime: () => HoldTime;
+  readonly #patienceMs: number;
   /** Of those who name no kind. */
   readonly #hold: HoldTime;
   readonly #nowMs: () => number;
-  readonly #line = new FairQueue<Waiter>();
+  readonly line = new FairQueue<Waiter>();
   readonly #kinds = new Map<string, HoldTime>();
   readonly grants = new Grants();
   #limit: number;
@@ -68,11 +64,11 @@ export class Capacity {
   /** `limit`: a whole number, 1 or more. Throws RangeError otherwise. */
   constructor(limit: number, options: CapacityOptions = {}) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`capacity must be a whole number from 1, not ${limit}`);
-    const { endsHopelessWaits = false, assumedMs = ASSUMED_MS, halfLifeMs = HALF_LIFE_MS, nowMs = monotonicMs } = options;
+    const { endsHopelessWaits = false, patienceMs = PATIENCE_MS, nowMs = monotonicMs } = options;
     this.#limit = limit;
     this.#endsHopelessWaits = endsHopelessWaits;
-    this.#newHoldTime = () => new HoldTime(assumedMs, halfLifeMs);
-    this.#hold = this.#newHoldTime();
+    this.#patienceMs = patienceMs;
+    this.#hold = new HoldTime(patienceMs);
     this.#nowMs = nowMs;
   }
 
@@ -85,7 +81,7 @@ export class Capacity {
   }
 
   get waiting(): number {
-    return this.#line.length;
+    return this.line.length;
   }
 
   get granted(): number {
@@ -94,7 +90,7 @@ export class Capacity {
 
   /** How long the waiter that is next has waited, in milliseconds; 0 while nobody waits. */
   get nextHasWaitedMs(): number {
-    const next = this.#line.first();
+    const next = this.line.first();
     return next === undefined ? 0 : Math.max(0, this.#nowMs() - next.cameAtMs);
   }
 
@@ -105,18 +101,18 @@ export class Capacity {
   }
 
   weigh(weights: Weights): void {
-    this.#line.weigh(weights);
+    this.line.weigh(weights);
   }
 
   holdTime(kind?: string): HoldTime {
     if (kind === undefined) return this.#hold;
-    if (!this.#kinds.has(kind) && this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, this.#newHoldTime());
+    if (!this.#kinds.has(kind) && this.#kinds.size < MAX_KINDS) this.#kinds.set(kind, new HoldTime(this.#patienceMs));
     return this.#kinds.get(kind) ?? this.#hold;
   }
 
   /** A permit if one is free and nobody waits for it. `kind`: of holds that take about the same time. `nowMs`: saves reading the clock. */
   tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
-    if (this.#line.length > 0 || this.inUse >= this.#limit) return undefined;
+    if (this.line.length > 0 || this.inUse >= this.#limit) return undefined;
     return this.#grant(this.holdTime(kind), nowMs ?? this.#nowMs(), this.#granted % MEASURED_GRANTS === 0);
   }
 
@@ -125,11 +121,6 @@ export class Capacity {
     if (scope?.cause !== undefined) return Promise.reject(new Canceled(scope.cause));
     const free = this.tryAcquire(kind);
     return free === undefined ? this.#wait(scope, priority, this.holdTime(kind)) : Promise.resolve(free);
-  }
-
-  /** How many get a permit before a newcomer of this priority: see `FairQueue`. */
-  inFrontOf(priority: number, coming: ArrayLike<number>): number {
-    return this.#line.inFrontOf(priority, coming);
   }
 
   /** How many permits can be granted from now until so much time has passed: see `Grants`. */
@@ -143,7 +134,7 @@ export class Capacity {
     let sumMs = 0;
     let holds = 0;
     for (const hold of [this.#hold, ...this.#kinds.values()]) {
-      const count = this.#line.length === 0 ? hold.known : hold.waiting;
+      const count = this.line.length === 0 ? hold.known : hold.waiting;
       sumMs += count * hold.expectedMs(nowMs);
       holds += count;
     }
@@ -161,7 +152,7 @@ export class Capacity {
     return new Promise((resolve, reject) => {
       const links = { previous: undefined, next: undefined, subscription: undefined };
       const waiter: Waiter = { resolve, reject, scope, priority, hold, cameAtMs: this.#nowMs(), ...links };
-      this.#line.add(waiter);
+      this.line.add(waiter);
       hold.waiting++;
       waiter.subscription = scope?.onCancel((cause) => {
         this.#leave(waiter);
@@ -171,13 +162,13 @@ export class Capacity {
   }
 
   #leave(waiter: Waiter): void {
-    this.#line.remove(waiter);
+    this.line.remove(waiter);
     waiter.hold.waiting--;
   }
 
   readonly #release = (permit: Permit, cutOff: boolean): void => {
     this.grants.remove(permit);
-    if (this.#line.length === 0 && !permit.isMeasured) return;
+    if (this.line.length === 0 && !permit.isMeasured) return;
     const nowMs = this.#nowMs();
     const heldMs = this.grants.heldMs(permit, nowMs);
     if (heldMs >= 0) permit.hold.add(heldMs, cutOff);
@@ -186,11 +177,11 @@ export class Capacity {
 
   #grantToWaiters(nowMs: number = this.#nowMs()): void {
     while (this.inUse < this.#limit) {
-      const next = this.#line.first();
+      const next = this.line.first();
       if (next === undefined) return;
       this.#leave(next);
       next.subscription?.unsubscribe();
-      if (this.#line.length > 0 && this.#isHopeless(next, nowMs)) {
+      if (this.line.length > 0 && this.#isHopeless(next, nowMs)) {
         next.hold.doubt(nowMs);
         // Whatever else its scope does stops now and not at the deadline: without this permit nothing comes of it.
         next.scope?.cancel("deadline");
@@ -198,7 +189,7 @@ export class Capacity {
         next.reject(new Canceled(next.scope?.cause ?? "deadline"));
         continue;
       }
-      this.#line.served(next);
+      this.line.served(next);
       // In use from now on, so nobody can overtake.
       const permit = this.#grant(next.hold, nowMs, true);
       void GRANTED.then(() => this.#accept(next, permit));

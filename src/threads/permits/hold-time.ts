@@ -1,22 +1,23 @@
 // So many that a mean is known well enough although holds vary, and a changed level soon.
 const SAMPLES = 32;
 
+// What to expect before the first hold has ended, of the patience. About what the simulated providers take.
+const ASSUMED_SHARE = 1 / 20;
+
 /**
  * How long permits of one kind are held, from the last holds. `nowMs` is of one clock. What keeps others away must not be believed for
- * ever: where somebody was turned away and no hold has ended for a half-life, all times count for half after each further one. Pure.
+ * ever: where somebody was turned away and no hold has ended for as long as who waits does so at most (`patienceMs`), all times count for
+ * half after each further such time. Pure.
  */
 export class HoldTime {
-  readonly #assumedMs: number;
-  readonly #halfLifeMs: number;
+  readonly #patienceMs: number;
   readonly #recent: number[] = [];
   #oldest = 0;
   #doubtedSinceMs: number | undefined;
   waiting = 0;
 
-  /** `assumedMs`: what to expect before the first hold has ended. */
-  constructor(assumedMs: number, halfLifeMs: number) {
-    this.#assumedMs = assumedMs;
-    this.#halfLifeMs = halfLifeMs;
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
   }
 
   get known(): number {
@@ -38,38 +39,32 @@ export class HoldTime {
 
   /** What the next hold takes: the mean and its standard error, so that who relies on few holds errs on the safe side. */
   expectedMs(nowMs: number): number {
-    if (this.#recent.length === 0) return this.#belief(nowMs) * this.#assumedMs;
-    const meanMs = mean(this.#recent);
-    const variance = this.#recent.reduce((sum, ms) => sum + (ms - meanMs) ** 2, 0) / this.#recent.length;
-    return this.#belief(nowMs) * (meanMs + Math.sqrt(variance / this.#recent.length));
+    const times = this.#times(nowMs);
+    const meanMs = mean(times);
+    return meanMs + Math.sqrt(mean(times.map((ms) => (ms - meanMs) ** 2)) / times.length);
   }
 
   /** 0 before the first. */
   shortestMs(nowMs: number): number {
-    return this.#recent.length === 0 ? 0 : this.#belief(nowMs) * Math.min(...this.#recent);
+    return this.known === 0 ? 0 : Math.min(...this.#times(nowMs));
   }
 
   /** Whether a hold of this age has lasted longer than all recent ones. */
   isExceededBy(ageMs: number, nowMs: number): boolean {
-    return ageMs > this.#belief(nowMs) * (this.#recent.length === 0 ? this.#assumedMs : Math.max(...this.#recent));
+    return ageMs > Math.max(...this.#times(nowMs));
   }
 
   /** The mean rest of the recent holds that lasted longer (mean residual life). A hold that exceeds them all may last as long again. */
   restMs(ageMs: number, nowMs: number): number {
-    if (this.isExceededBy(ageMs, nowMs)) return ageMs;
-    const belief = this.#belief(nowMs);
-    let sumMs = 0;
-    let longer = 0;
-    for (const ms of this.#recent) {
-      if (ms * belief < ageMs) continue;
-      sumMs += ms * belief;
-      longer++;
-    }
-    return (longer === 0 ? this.#assumedMs * belief : sumMs / longer) - ageMs;
+    const longer = this.#times(nowMs).filter((ms) => ms >= ageMs);
+    return longer.length === 0 ? ageMs : mean(longer) - ageMs;
   }
 
-  #belief(nowMs: number): number {
-    return this.#doubtedSinceMs === undefined ? 1 : 0.5 ** Math.max(0, (nowMs - this.#doubtedSinceMs) / this.#halfLifeMs - 1);
+  /** The recent holds, as far as they are believed. */
+  #times(nowMs: number): readonly number[] {
+    const times = this.known === 0 ? [this.#patienceMs * ASSUMED_SHARE] : this.#recent;
+    const halfLives = this.#doubtedSinceMs === undefined ? 0 : (nowMs - this.#doubtedSinceMs) / this.#patienceMs - 1;
+    return halfLives > 0 ? times.map((ms) => ms * 0.5 ** halfLives) : times;
   }
 }
 

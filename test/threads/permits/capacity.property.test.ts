@@ -72,8 +72,8 @@ class Run {
     this.model = new CapacityModel(limit, met);
     this.#real = new Capacity(limit, {
       endsHopelessWaits: true,
-      // A unit is many half-lives; that hold times are doubted after one is none of the model's rules.
-      halfLifeMs: Number.POSITIVE_INFINITY,
+      // A unit is longer than any patience; that hold times are doubted then is none of the model's rules.
+      patienceMs: Number.POSITIVE_INFINITY,
       nowMs: () => STARTED_MS + this.model.now * UNIT_MS,
     });
     this.#real.weigh(WEIGHTS);

@@ -78,7 +78,7 @@ describe("holds", () => {
 
   test("count from when there is what the permits stand for, and one that ended before counts for nothing", async () => {
     let nowMs = 0;
-    const capacity = new Capacity(9, { nowMs: () => nowMs, assumedMs: 7 });
+    const capacity = new Capacity(9, { nowMs: () => nowMs, patienceMs: 140 });
     const ready = Promise.withResolvers<void>();
     const measuring = capacity.grants.measureFrom(ready.promise, () => nowMs);
     const grants = Array.from({ length: 5 }, () => capacity.tryAcquire() as Permit);
@@ -94,7 +94,7 @@ describe("holds", () => {
 
   test("of one kind say nothing about another, and kinds beyond number are one", () => {
     let nowMs = 0;
-    const capacity = new Capacity(1, { nowMs: () => nowMs, assumedMs: 50 });
+    const capacity = new Capacity(1, { nowMs: () => nowMs, patienceMs: 1_000 });
     const permit = capacity.tryAcquire("long");
     nowMs += 1_500;
     permit?.release();
