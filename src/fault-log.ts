@@ -40,7 +40,7 @@ export class FaultLog {
   /** Logs a fault. Two faults are equal when their messages and the texts of their errors are. Never throws. */
   report(message: string, error: unknown, fields: Fields = {}): void {
     const cause = this.#isExpected(error) ? { reason: error.message } : { err: error };
-    this.#add(`${message}\n${textOf(error)}`, "error", message, { ...fields, ...cause });
+    this.#add(`${message}\n${logTextOf(error)}`, "error", message, { ...fields, ...cause });
   }
 
   /** Logs a line of another thread. Two lines are equal when their levels and messages are. Never throws. */
@@ -97,7 +97,7 @@ export class FaultLog {
   }
 }
 
-function textOf(error: unknown): string {
+function logTextOf(error: unknown): string {
   try {
     return String(error);
   } catch {

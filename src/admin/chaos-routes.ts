@@ -44,13 +44,13 @@ const BEGIN_TIMEOUT_MS = 5_000;
 /** Makes threads misbehave on purpose. */
 export class StuckThreads {
   readonly #runner: StepRunner;
-  readonly #starts: Int32Array<SharedArrayBuffer>;
+  readonly #begun: Int32Array<SharedArrayBuffer>;
   #last: Promise<unknown> = Promise.resolve();
 
   /** `begun`: a shared Int32, in which the `stick` step counts its starts. */
   constructor(runner: StepRunner, begun: SharedArrayBuffer) {
     this.#runner = runner;
-    this.#starts = new Int32Array(begun);
+    this.#begun = new Int32Array(begun);
   }
 
   /**
@@ -65,12 +65,12 @@ export class StuckThreads {
   }
 
   async #stick(ms: number): Promise<boolean> {
-    const before = Atomics.load(this.#starts, 0);
+    const before = Atomics.load(this.#begun, 0);
     const scope = new CancelScope();
     const steps = this.#runner.open(scope);
     const step = { name: "stick", action: "perform", computes: true, retryable: false } as const;
     void steps.run(step, { orderId: "chaos", amount: ms, attempt: 1 }).then(() => steps.close());
-    const wait = Atomics.waitAsync(this.#starts, 0, before, BEGIN_TIMEOUT_MS);
+    const wait = Atomics.waitAsync(this.#begun, 0, before, BEGIN_TIMEOUT_MS);
     const result = wait.async ? await wait.value : wait.value;
     scope.cancel("shutdown");
     return result !== "timed-out";

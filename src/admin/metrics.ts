@@ -20,7 +20,7 @@ const COMMIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2,
 /** Node's default metrics: one registry for the process, because their observers never end. */
 let ofProcess: Registry | undefined;
 
-/** The metrics of one service, under the names of the contract. */
+/** The metrics of one service, under the names in docs/operating.md. */
 export class Metrics {
   readonly orders = new OrderMetrics();
   readonly #compensations = { done: perStep(() => 0), failed: perStep(() => 0) };

@@ -1,4 +1,4 @@
-import type { Backlog, OperatorJournal, Waiting } from "../orders/operator-journal.ts";
+import type { Backlog, OperatorJournal, WaitingCount } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { STEPS } from "../orders/steps.ts";
 import { Periodic } from "../periodic.ts";
@@ -17,7 +17,7 @@ export interface StuckWarningOptions {
 const STUCK_AFTER_MS = 5 * 60_000;
 const EVERY_MS = 60_000;
 
-/** Makes a timer that logs a warning once a minute while a compensation or an event is stuck. The caller starts it. */
+/** Makes a timer that logs a warning once a minute while a compensation or an event is stuck. `src/composition/orders.ts` starts it. */
 export function stuckWarning({ journal, warn, onFault, everyMs = EVERY_MS, nowMs = Date.now }: StuckWarningOptions): Periodic {
   return new Periodic(everyMs, async () => {
     try {
@@ -32,9 +32,9 @@ export function stuckWarning({ journal, warn, onFault, everyMs = EVERY_MS, nowMs
 
 /** The fields of the warning; undefined where nothing is stuck. */
 function stuck({ compensations, held, events, deadLetters }: Backlog, nowMs: number): Record<string, unknown> | undefined {
-  const isStuck = ({ sinceMs }: Waiting) => sinceMs !== undefined && nowMs - sinceMs > STUCK_AFTER_MS;
+  const isStuck = ({ sinceMs }: WaitingCount) => sinceMs !== undefined && nowMs - sinceMs > STUCK_AFTER_MS;
   if (![...Object.values(compensations), events].some(isStuck)) return undefined;
-  const show = ({ count, sinceMs }: Waiting) => ({
+  const show = ({ count, sinceMs }: WaitingCount) => ({
     pending: count,
     ...(sinceMs !== undefined && { oldest_seconds: ageSeconds(sinceMs, nowMs) }),
   });

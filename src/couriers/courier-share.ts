@@ -71,7 +71,7 @@ export class CourierShare {
   #wanted = 0;
   #usedAtMs = 0;
   #sentAtMs = Number.NEGATIVE_INFINITY;
-  /** From when it was not sure until it is told anew what it holds: that may have become others'. */
+  /** The time it was sure of is over, so others may hold what it held. Until an answer comes in time; one that comes late sets it too. */
   #hasLapsed = false;
   #failing = false;
   #asking = false;
@@ -142,7 +142,7 @@ export class CourierShare {
     const isIdle = this.#nowMs() - this.#usedAtMs > IDLE_MS;
     const keep = Math.min(this.#held, Math.max(capacity.inUse, isIdle ? 0 : this.#target));
     this.#held = keep;
-    this.#use();
+    this.#limitCapacity();
     return { number: ++this.#requests, keep, want: this.#wanted, waitedMs: Math.round(capacity.nextHasWaitedMs), total };
   }
 
@@ -150,14 +150,14 @@ export class CourierShare {
     this.#held = held;
     this.#target = target;
     this.#hasLapsed = !this.#isSure();
-    this.#use();
+    this.#limitCapacity();
     // Others may use what it uses.
     if (held < keep) this.#calls?.cutOff();
     if (held > 0) this.#watch ??= this.#watchEnd();
   }
 
-  /** The limit is below `held` where others need some: a permit that comes back is not granted again. */
-  #use(): void {
+  /** To what is held and not wanted back: a permit that comes back above that is not granted again. Admission expects `#target`. */
+  #limitCapacity(): void {
     this.#options.capacity.share(Math.min(this.held, this.#target), this.#target);
   }
 
@@ -170,7 +170,7 @@ export class CourierShare {
         return;
       }
       this.#hasLapsed = true;
-      this.#use();
+      this.#limitCapacity();
       this.#calls?.cutOff();
     };
     return setTimeout(look, LOOK_MS).unref();

@@ -42,7 +42,7 @@ export function answerForParser(server: Server, isAllowed: (request: IncomingMes
     }
     const fault = faultOf(error.code);
     if (fault === undefined) socket.destroy();
-    else refuse(socket, fault);
+    else refuseMalformed(socket, fault);
   });
   server.on("connect", (request: IncomingMessage, socket: Socket) => {
     // Node has let go of this socket: this listener handles its errors and reads its bytes. Pipelined orders on it are not notified
@@ -69,7 +69,7 @@ function faultOf(code = ""): Fault | undefined {
 }
 
 /** Answers a malformed request, after the answers to the requests before it, and ends the connection. */
-function refuse(socket: HttpSocket, fault: Fault): void {
+function refuseMalformed(socket: HttpSocket, fault: Fault): void {
   const current = socket._httpMessage ?? undefined;
   // A client that ends its side while it waits for an answer has hung up.
   if (fault === FAULTS.HPE_INVALID_EOF_STATE && current?.req.complete) {

@@ -16,7 +16,7 @@ export const readBody: RequestHandler = (request, response, next) => {
   const { headers } = request;
   const length = declaredLength(headers);
   if (length !== undefined && length > MAX_BYTES) {
-    refuse(request, response);
+    refuseTooLarge(request, response);
     return;
   }
   const encoding = headers["content-encoding"];
@@ -43,7 +43,7 @@ function readChunks(request: Request, response: Response, next: NextFunction): v
     bytes += chunk.length;
     if (bytes <= MAX_BYTES) return;
     stop();
-    refuse(request, response);
+    refuseTooLarge(request, response);
   };
   const end = (): void => {
     stop();
@@ -55,7 +55,7 @@ function readChunks(request: Request, response: Response, next: NextFunction): v
   request.on("data", take).on("end", end);
 }
 
-function refuse(request: Request, response: Response): void {
+function refuseTooLarge(request: Request, response: Response): void {
   lingeringClose(request.socket);
   request.on("data", () => discarded(request.socket));
   sendError(response, "payload_too_large", `body: must be at most ${MAX_BYTES} bytes`, { Connection: "close" });

@@ -10,7 +10,7 @@ export interface CompensationProgress {
   readonly done: boolean;
 }
 
-/** The body of an answer to an order, field by field as the contract spells it. */
+/** The body of an answer to an order, field by field as docs/api.md spells it. */
 export interface AnswerBody {
   readonly status: "ok" | "error";
   readonly order_id: string;

@@ -40,8 +40,8 @@ export class AttemptRunner {
 
   constructor(options: AttemptRunnerOptions) {
     this.#options = options;
-    const passes = (error: unknown) => error instanceof JournalUnavailable;
-    this.#journal = new JournalRetry({ scope: this.#stop, clock: SYSTEM_CLOCK, passes, backoff: STORE_BACKOFF });
+    const isTemporary = (error: unknown) => error instanceof JournalUnavailable;
+    this.#journal = new JournalRetry({ scope: this.#stop, clock: SYSTEM_CLOCK, isTemporary, backoff: STORE_BACKOFF });
   }
 
   /** Resolves with the answer for the client once it is stored. Rejects with `AnswerLost` where it cannot be stored. */

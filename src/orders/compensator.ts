@@ -82,7 +82,7 @@ export class Compensator {
       scope: this.#stop,
       clock,
       random,
-      passes: (error) => error instanceof JournalUnavailable,
+      isTemporary: (error) => error instanceof JournalUnavailable,
       onStalled: (error) => onFault?.("compensations are not written down yet", error),
     });
     this.#bulkheads = perStep((step) => this.#bulkhead(step));

@@ -150,10 +150,10 @@ export interface DeadLetter extends Pick<OrderEvent, "seq" | "id" | "orderId" | 
 
 /** What waits in the journal. Times are wall clock, of the oldest; absent where nothing waits. */
 export interface Backlog {
-  readonly compensations: Readonly<Record<StepName, Waiting>>;
+  readonly compensations: Readonly<Record<StepName, WaitingCount>>;
   /** How many of these are held since a restore; absent where none is. */
   readonly held?: number;
-  readonly events: Waiting;
+  readonly events: WaitingCount;
   readonly deadLetters: number;
   /** Size of the database and its log, bytes. */
   readonly bytes: number;
@@ -161,7 +161,7 @@ export interface Backlog {
   readonly freeBytes?: number;
 }
 
-export interface Waiting {
+export interface WaitingCount {
   readonly count: number;
   readonly sinceMs?: number;
 }

@@ -118,12 +118,12 @@ export interface OrderRecord {
   readonly orderId: string;
   readonly amount: number;
   readonly attemptsTotal: number;
-  readonly latest: AttemptRecord;
+  readonly latest: StoredAttempt;
   /** Oldest first. Empty where all are at or after the attempt that was asked for. */
-  readonly attempts: readonly AttemptRecord[];
+  readonly attempts: readonly StoredAttempt[];
 }
 
-export interface AttemptRecord {
+export interface StoredAttempt {
   readonly attempt: number;
   readonly amount: number;
   readonly acceptedMs: number;

@@ -1,7 +1,7 @@
 import type { StepAnswer } from "./answer.ts";
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import type { AttemptRecord, OrderRecord } from "./order-journal.ts";
+import type { StoredAttempt, OrderRecord } from "./order-journal.ts";
 
 /** What `GET /order/{order_id}` says: the latest attempt on top, the newest ones below. */
 export interface OrderView extends Pick<AttemptView, "status" | "steps" | "error"> {
@@ -37,7 +37,7 @@ export function viewOf({ orderId, amount, attemptsTotal, latest, attempts }: Ord
   };
 }
 
-function viewOfAttempt({ attempt, acceptedMs, ended, compensations }: AttemptRecord): AttemptView {
+function viewOfAttempt({ attempt, acceptedMs, ended, compensations }: StoredAttempt): AttemptView {
   const accepted_at = new Date(acceptedMs).toISOString();
   if (ended === undefined) return { attempt, status: "running", accepted_at, steps: [], compensations };
   const { answer, atMs, interrupted } = ended;

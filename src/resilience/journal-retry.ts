@@ -7,8 +7,8 @@ export interface JournalRetryOptions {
   readonly clock: Clock;
   /** 0 to 1, for the jitter of pauses. */
   readonly random?: () => number;
-  /** Whether an error passes; the call rejects with any other one. Default: every error passes. */
-  readonly passes?: (error: unknown) => boolean;
+  /** Whether a further try may succeed after this error; the call rejects with any other. Default: always. */
+  readonly isTemporary?: (error: unknown) => boolean;
   /** Between the tries of one call; `PROBE_BACKOFF` by default. */
   readonly backoff?: BackoffPolicy;
   /** Calls have begun to fail. Called once until `onWorking`. */
@@ -28,14 +28,14 @@ export class JournalRetry {
 
   /** Resolves with the value of the call. Rejects with `Canceled` once the scope is canceled; even then the call is tried once. */
   async run<T>(call: () => Promise<T>): Promise<T> {
-    const { scope, clock, random = Math.random, passes, backoff = PROBE_BACKOFF, onStalled, onWorking } = this.#options;
+    const { scope, clock, random = Math.random, isTemporary, backoff = PROBE_BACKOFF, onStalled, onWorking } = this.#options;
     let failures = 0;
     try {
       for (;;) {
         try {
           return await call();
         } catch (error) {
-          if (passes?.(error) === false) throw error;
+          if (isTemporary?.(error) === false) throw error;
           failures++;
           if (failures === 1 && ++this.#stalled === 1) onStalled?.(error);
         }

@@ -23,6 +23,7 @@ export interface ThreadsOptions<Cause extends string = never> {
   readonly exclusiveOnDemand?: boolean;
   /** What your groups may be canceled for beside the built-in causes. 11 at most. */
   readonly causes?: readonly Cause[];
+  /** The same that the file gives to `defineTasks`: inputs are encoded here and decoded there. */
   readonly codecs?: Codecs;
   /** How long a canceled task may take to stop before nobody waits for it any longer, in ms. Default 250. */
   readonly graceMs?: number;

@@ -150,7 +150,7 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
     return this.#parts.table.lastSerial;
   }
 
-  /** Kills the busiest thread, or an idle one where none is busy: for tests of what that does. Returns its id, undefined when none is up. */
+  /** Kills the busiest thread, or an idle one where none is busy: for tests and demonstrations of what that does. Returns its id, undefined when none is up. */
   killThread(): number | undefined {
     const [busiest] = this.#up().sort((a, b) => b.inFlight - a.inFlight);
     busiest?.kill("killed");

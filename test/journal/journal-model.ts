@@ -4,7 +4,7 @@ import {
   type AcceptRequest,
   type AcceptResult,
   ATTEMPTS_SHOWN,
-  type AttemptRecord,
+  type StoredAttempt,
   type OrderRecord,
   type StoredAnswer,
 } from "../../src/orders/order-journal.ts";
@@ -215,7 +215,7 @@ function stateOf({ orderId, attempt, isOpen, answer }: Attempt): AcceptResult {
   return isOpen || answer === undefined ? { type: "running", orderId, attempt } : { type: "replayed", answer };
 }
 
-function recordOf({ attempt, amount, acceptedMs, ended, answer, compensations }: Attempt): AttemptRecord {
+function recordOf({ attempt, amount, acceptedMs, ended, answer, compensations }: Attempt): StoredAttempt {
   const record = { attempt, amount, acceptedMs, compensations: compensations.map(({ step, tries, status }) => ({ step, tries, status })) };
   if (ended === undefined || answer === undefined) return record;
   return { ...record, ended: { atMs: ended.atMs, answer: JSON.parse(answer.json), interrupted: ended.interrupted } };

@@ -2,7 +2,7 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import { MIGRATIONS, SCHEMA } from "../../src/journal/postgres/schema.ts";
 import type { Sql, Statement } from "../../src/journal/postgres/sql.ts";
-import { Waiting } from "../../src/journal/postgres/waiting.ts";
+import { PostgresWaiting } from "../../src/journal/postgres/waiting.ts";
 import { JournalUnreachable, type StoredAnswer } from "../../src/orders/order-journal.ts";
 import { timers } from "../leaks/timers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -94,11 +94,11 @@ afterAll(async () => {
 });
 
 /** What a node of that life has. */
-export async function node(life: number | (() => number)): Promise<{ sql: TestSql; waiting: Waiting }> {
+export async function node(life: number | (() => number)): Promise<{ sql: TestSql; waiting: PostgresWaiting }> {
   const sql = new TestSql(await connect());
   nodes.push(sql);
   const lifeOf = typeof life === "number" ? () => life : life;
-  return { sql, waiting: new Waiting({ sql, life: lifeOf, onFault: (_, error) => void faults.push(error) }) };
+  return { sql, waiting: new PostgresWaiting({ sql, life: lifeOf, onFault: (_, error) => void faults.push(error) }) };
 }
 
 export async function open(orderId: string, attempt = 1, life = 1): Promise<void> {

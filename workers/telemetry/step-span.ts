@@ -96,7 +96,7 @@ export class CallSpan extends Span {
   }
 }
 
-let ended: SpanData[] = [];
+let unsent: SpanData[] = [];
 let tracing = false;
 
 /** Whether the steps of this thread have spans. Once per thread. */
@@ -116,15 +116,15 @@ export function spanOf(observer: TaskObserver | undefined): StepSpan | undefined
 
 /** The spans of one turn of the event loop go out in one message. */
 function send(span: SpanData): void {
-  ended.push(span);
-  if (ended.length === 1) setImmediate(postSpans);
+  unsent.push(span);
+  if (unsent.length === 1) setImmediate(postSpans);
 }
 
 /** To be called before the outcomes of these steps are posted: after them the service may stop, and this thread with it. */
 export function postSpans(): void {
-  if (ended.length === 0) return;
-  const spans = ended;
-  ended = [];
+  if (unsent.length === 0) return;
+  const spans = unsent;
+  unsent = [];
   post({ type: "spans", spans } satisfies SpansNews);
 }
 

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Response } from "express";
 import type { LongSteps } from "../../diagnosis/long-steps.ts";
 import type { OnFault } from "../../orders/faults.ts";
-import type { Backlog, Waiting } from "../../orders/operator-journal.ts";
+import type { Backlog, WaitingCount } from "../../orders/operator-journal.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { perStep, STEP_TABLE, STEPS, type StepName } from "../../orders/steps.ts";
 import { type Capacity, monotonicMs } from "../../threads/index.ts";
@@ -159,7 +159,7 @@ export class LiveFeed {
 }
 
 function shown({ compensations, events, deadLetters, bytes }: Backlog): LiveBacklog {
-  const waiting = ({ count, sinceMs }: Waiting) => ({ count, oldest_s: sinceMs === undefined ? 0 : ageSeconds(sinceMs) });
+  const waiting = ({ count, sinceMs }: WaitingCount) => ({ count, oldest_s: sinceMs === undefined ? 0 : ageSeconds(sinceMs) });
   return {
     compensations: perStep((step) => waiting(compensations[step])),
     events: waiting(events),

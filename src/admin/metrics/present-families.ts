@@ -1,4 +1,4 @@
-import type { Backlog, Waiting } from "../../orders/operator-journal.ts";
+import type { Backlog, WaitingCount } from "../../orders/operator-journal.ts";
 import type { ProviderHealth } from "../../orders/provider-health.ts";
 import type { StepName } from "../../orders/steps.ts";
 import { REPLACE_REASONS } from "../../threads/index.ts";
@@ -123,7 +123,7 @@ export function presentFamilies(sources: PresentSources): Family[] {
 /** What waits in the journal. While it cannot be read (undefined) there are no series: a stale number would hide the fault. */
 export function backlogFamilies(backlog: Backlog | undefined): Family[] {
   const nowMs = Date.now();
-  const oldestSeconds = ({ sinceMs = nowMs }: Waiting) => Math.max(0, nowMs - sinceMs) / 1_000;
+  const oldestSeconds = ({ sinceMs = nowMs }: WaitingCount) => Math.max(0, nowMs - sinceMs) / 1_000;
   const of = (values: (backlog: Backlog) => Sample[]) => (backlog === undefined ? [] : values(backlog));
   return [
     gauge(

@@ -21,12 +21,15 @@ export interface AttemptRecord {
   /** Null until it has ended; so are `error` and `json`. */
   endedMs: number | null;
   error: string | null;
+  /** 0; 1: closed by a start or a takeover after a crash; 2 (`CLOSED_BY_RESTORE`): closed by a restore, and nobody has been told yet. */
   interrupted: number;
   answered: number;
   json: string | null;
 }
 
-/** Attempts in plain maps. Both tables of the rules are one here. One gets its id when it ends, unless it was loaded with one. */
+/** Attempts in plain maps. `open_attempts` and `attempts` are one table here. An attempt gets its id when it ends, unless it was
+ * loaded with one. Also the base of PostgreSQL's `BatchAttempts`.
+ */
 export class MemoryAttempts implements AttemptsTable {
   readonly open: OpenAttemptsTable;
   readonly #life: number;
@@ -149,9 +152,9 @@ export class MemoryAttempts implements AttemptsTable {
     }
   }
 
-  /** Whether a later one at its order was accepted before a time. For lists. */
-  isSuperseded({ orderId, attempt }: AttemptRecord, beforeMs: number): boolean {
-    const latest = this.#find(orderId, (row) => row.attempt === attempt || row.acceptedMs < beforeMs);
+  /** Whether its order had a later attempt when the list began (`beganMs` of `EndedFilter`). */
+  isSuperseded({ orderId, attempt }: AttemptRecord, beganMs: number): boolean {
+    const latest = this.#find(orderId, (row) => row.attempt === attempt || row.acceptedMs < beganMs);
     return latest?.attempt !== attempt;
   }
 

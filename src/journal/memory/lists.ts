@@ -1,4 +1,4 @@
-import type { Backlog, CompensationRow, DeadLetter, OrderSummary, Page, Waiting } from "../../orders/operator-journal.ts";
+import type { Backlog, CompensationRow, DeadLetter, OrderSummary, Page, WaitingCount } from "../../orders/operator-journal.ts";
 import { perStep } from "../../orders/steps.ts";
 import type { EndedFilter, OrderParts, RunningFields, Scanned } from "../rules/order-pages.ts";
 import { endedOrder, pageOf, type Readers } from "../rules/reads.ts";
@@ -56,7 +56,7 @@ export function deadLettersPage(...[tables, cursor, limit]: Asked<"deadLetters">
 
 /** Counts and ages of what waits. */
 export function backlog(tables: MemoryTables): Backlog {
-  const compensations = perStep((): Waiting => ({ count: 0 }));
+  const compensations = perStep((): WaitingCount => ({ count: 0 }));
   for (const { step, sinceMs } of tables.compensations.all(0, ({ endedMs }) => endedMs === null)) {
     const { count, sinceMs: oldestMs = sinceMs } = compensations[step];
     compensations[step] = { count: count + 1, sinceMs: Math.min(oldestMs, sinceMs) };

@@ -5,9 +5,9 @@ import { duePage, longestEventPauseMs } from "../rules/due.ts";
 import { EVENT_KEPT_MS, newEvent } from "../rules/event-payload.ts";
 import type { OutboxTable } from "../rules/tables.ts";
 
-interface Event {
+interface OutboxRow {
   readonly event: Omit<OrderEvent, "tries">;
-  /** Its `seq`. */
+  /** Its `seq`, as `duePage` names it. Not `event.id`, which receivers see. */
   readonly id: number;
   tries: number;
   /** Null of one that waits for an earlier event of its order. */
@@ -17,8 +17,8 @@ interface Event {
 /** Events that wait for their delivery, and those that were given up. Only the first event of each order has a next try. */
 export class MemoryOutbox implements OutboxTable {
   readonly isEnabled: boolean;
-  readonly #events = new Map<number, Event>();
-  readonly #byOrder = new Map<string, Event[]>();
+  readonly #events = new Map<number, OutboxRow>();
+  readonly #byOrder = new Map<string, OutboxRow[]>();
   readonly deadLetters = new Map<number, DeadLetter>();
   #lastSeq = 0;
 
@@ -69,7 +69,7 @@ export class MemoryOutbox implements OutboxTable {
   giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): number {
     const oldest = this.#events.values().take(limit).toArray();
     const expired = oldest.filter(({ event }) => event.expiresMs <= expiredMs);
-    for (const { id } of expired) this.giveUp(id, reason, nowMs);
+    for (const { id: seq } of expired) this.giveUp(seq, reason, nowMs);
     return expired.length;
   }
 
@@ -98,7 +98,7 @@ export class MemoryOutbox implements OutboxTable {
     const seq = ++this.#lastSeq;
     const before = this.#byOrder.get(orderId);
     const event = { seq, id, orderId, payload, createdMs, expiresMs: nowMs + EVENT_KEPT_MS };
-    const row: Event = { event, id: seq, tries: 0, nextTryMs: before === undefined ? nowMs : null };
+    const row: OutboxRow = { event, id: seq, tries: 0, nextTryMs: before === undefined ? nowMs : null };
     this.#events.set(seq, row);
     if (before === undefined) this.#byOrder.set(orderId, [row]);
     else before.push(row);

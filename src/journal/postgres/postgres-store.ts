@@ -16,7 +16,7 @@ import { PostgresQueries } from "./queries/postgres-queries.ts";
 import { Session } from "./session.ts";
 import { READING_SETTINGS } from "./sql.ts";
 import { Takeover } from "./takeover.ts";
-import { Waiting } from "./waiting.ts";
+import { PostgresWaiting } from "./waiting.ts";
 import { PostgresWriter } from "./writer.ts";
 
 export interface PostgresOptions {
@@ -86,7 +86,7 @@ export class PostgresStore implements JournalStore {
     this.#reads = new LazySql(connect);
     this.sql = new LazySql(connect);
     this.#queries = new PostgresQueries(this.#reads, continuity);
-    this.others = new Waiting({ sql: this.sql, life: () => this.life, ...(onFault !== undefined && { onFault }) });
+    this.others = new PostgresWaiting({ sql: this.sql, life: () => this.life, ...(onFault !== undefined && { onFault }) });
     this.#takeover = new Takeover({
       // Not on the session that writes: there a look could be part of a batch, and fail with it.
       sql: () => (session.connection === undefined ? undefined : this.sql),

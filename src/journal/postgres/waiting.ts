@@ -67,7 +67,7 @@ export interface WaitingOptions {
  * clients hang up. Both sides poll. Rejected: `NOTIFY`, which takes a lock of the whole database at each commit and left a third of the
  * commits.
  */
-export class Waiting implements OtherNodes {
+export class PostgresWaiting implements OtherNodes {
   readonly #options: WaitingOptions;
   readonly #waits = new Map<string, Wait>();
   readonly #ends = new Poll<Wait>((waits) => this.#orLater(this.#pollEnds(waits)));
@@ -154,7 +154,7 @@ export class Waiting implements OtherNodes {
     }
   }
 
-  /** Never rejects. Waits stay for the next look; watches are told that nobody waits, as `watchWaiters` says. */
+  /** Never rejects. Waits stay for the next look; watches are told that nobody waits, as `OtherNodes.watchWaiters` in `src/orders/elsewhere.ts` says. */
   async #orLater(look: Promise<void>): Promise<void> {
     try {
       await look;

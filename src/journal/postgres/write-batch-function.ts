@@ -1,7 +1,8 @@
 /**
  * The function `write_batch` of the database, a part of the first migration. It writes what nearly all batches change in one statement, each table in
  * one order at every node. It fails, and with it the batch, where a row is there that was not (unique_violation), or is not as it had been read
- * (OP002). An array of no rows is NULL.
+ * (OP002). An array of no rows is NULL. It runs in the server. Parameters: `new_` attempts that are accepted, `attempt_` attempts that change,
+ * `added_` compensations that are new, `changed_` compensations that change.
  *
  * `batch` is NULL where the transaction has begun the batch. `is_blind`: nothing was read. Then orders that are known do not go in, nor do their keys,
  * and a compensation that changes must be in the hands of this life. Returns the ids of new attempts, and of new compensations: these with their

@@ -48,12 +48,12 @@ export function dueOrder(nowMs: number, leastTried: boolean): (a: DueRow, b: Due
 }
 
 /** A row that waits for its next try; null of one that waits for something else. */
-interface Waiting extends Omit<DueRow, "nextTryMs"> {
+interface MaybeDueRow extends Omit<DueRow, "nextTryMs"> {
   readonly nextTryMs: number | null;
 }
 
 /** The rows whose next try is due, in their order. `longestPauseMs`: see the rules. */
-export function duePage<Row extends Waiting>(
+export function duePage<Row extends MaybeDueRow>(
   rows: Iterable<Row>,
   nowMs: number,
   limit: number,

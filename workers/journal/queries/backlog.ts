@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { EVENT_KEPT_MS } from "../../../src/journal/rules/event-payload.ts";
 import { OPEN_STATES } from "../../../src/orders/compensation-state.ts";
-import type { Backlog, Waiting } from "../../../src/orders/operator-journal.ts";
+import type { Backlog, WaitingCount } from "../../../src/orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../src/orders/steps.ts";
 import { fieldOf } from "../tables/rows.ts";
 import { openById } from "./compensation-list.ts";
@@ -43,7 +43,7 @@ export class SqliteBacklog {
 
   /** Other queries may run meanwhile. Rejects with what the database throws. */
   async read(): Promise<Backlog> {
-    const counted: Array<[StepName, Waiting]> = [];
+    const counted: Array<[StepName, WaitingCount]> = [];
     let held = 0;
     for (const step of STEPS) {
       const { heldOfStep, ...waiting } = await this.#ofStep(step);
@@ -59,7 +59,7 @@ export class SqliteBacklog {
     };
   }
 
-  async #ofStep(step: StepName): Promise<Waiting & { heldOfStep: number }> {
+  async #ofStep(step: StepName): Promise<WaitingCount & { heldOfStep: number }> {
     const heldOfStep = await this.#compensations.read(["held", step], [0]);
     let count = this.#fewCompensations(step) as number;
     if (count === FEW) {
@@ -71,7 +71,7 @@ export class SqliteBacklog {
   }
 }
 
-function waiting(count: number, oldest: () => number | undefined): Waiting {
+function waiting(count: number, oldest: () => number | undefined): WaitingCount {
   const sinceMs = count === 0 ? undefined : oldest();
   // The last one may have gone since it was counted.
   return sinceMs === undefined ? { count: 0 } : { count, sinceMs };

@@ -20,46 +20,46 @@ export interface Flushed {
 /** Writes attempts, keys, compensations and events: what nearly all batches change, in one statement. Parameters as `flush` has them. */
 export async function writeBatch(sql: Sql, tables: BatchTables, life: number, blindBatch: number | undefined): Promise<Flushed> {
   const { attempts, compensations, keys, outbox } = tables;
-  const added = attempts.added.sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
-  const changed = [...attempts.changed].sort(([{ id: a = 0 }], [{ id: b = 0 }]) => a - b);
+  const newAttempts = attempts.added.sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
+  const changedAttempts = [...attempts.changed].sort(([{ id: a = 0 }], [{ id: b = 0 }]) => a - b);
   const newKeys = keys.bound(false);
   const rows = [...compensations.changed];
-  const newRows = rows.filter(isNew);
-  const changedRows = rows.filter((row) => !isNew(row)).sort((a, b) => a.id - b.id);
+  const addedCompensations = rows.filter(isNew);
+  const changedCompensations = rows.filter((row) => !isNew(row)).sort((a, b) => a.id - b.id);
   // In the order of the function's parameters.
   const given = await sql.rows<[orderId: string | null, step: string | null, number: number, id: number]>(WRITE, [
     life,
     blindBatch ?? null,
     blindBatch !== undefined,
-    texts(added, ({ orderId }) => orderId),
-    bigints(added, ({ attempt }) => attempt),
-    bigints(added, ({ amount }) => amount),
-    bigints(added, ({ acceptedMs }) => acceptedMs),
+    texts(newAttempts, ({ orderId }) => orderId),
+    bigints(newAttempts, ({ attempt }) => attempt),
+    bigints(newAttempts, ({ amount }) => amount),
+    bigints(newAttempts, ({ acceptedMs }) => acceptedMs),
     texts(newKeys, ({ client }) => client),
     texts(newKeys, ({ key }) => key),
     texts(newKeys, ({ bodyHash }) => bodyHash),
     texts(newKeys, ({ orderId }) => orderId),
     bigints(newKeys, ({ attempt }) => attempt),
     bigints(newKeys, ({ expiresMs }) => expiresMs),
-    bigints(newRows, ({ attemptId }) => attemptId),
-    texts(newRows, ({ step }) => step),
-    texts(newRows, ({ status }) => status),
-    bigints(newRows, ({ nextTryMs }) => nextTryMs),
-    bigints(changed, ([{ id = 0 }]) => id),
-    bigints(changed, ([, wasOpenBy]) => wasOpenBy),
-    bigints(changed, ([{ openBy }]) => openBy),
-    bigints(changed, ([{ endedMs }]) => endedMs),
-    texts(changed, ([{ error }]) => error),
-    bigints(changed, ([{ interrupted }]) => interrupted),
-    bigints(changed, ([{ answered }]) => answered),
-    texts(changed, ([{ json }]) => json),
-    bigints(changedRows, ({ id }) => id),
-    texts(changedRows, ({ status }) => status),
-    bigints(changedRows, ({ tries }) => tries),
-    bigints(changedRows, ({ nextTryMs }) => nextTryMs),
-    texts(changedRows, ({ lastAnswer }) => withoutNul(lastAnswer)),
-    bigints(changedRows, ({ endedMs }) => endedMs),
-    texts(changedRows, ({ note }) => withoutNul(note)),
+    bigints(addedCompensations, ({ attemptId }) => attemptId),
+    texts(addedCompensations, ({ step }) => step),
+    texts(addedCompensations, ({ status }) => status),
+    bigints(addedCompensations, ({ nextTryMs }) => nextTryMs),
+    bigints(changedAttempts, ([{ id = 0 }]) => id),
+    bigints(changedAttempts, ([, wasOpenBy]) => wasOpenBy),
+    bigints(changedAttempts, ([{ openBy }]) => openBy),
+    bigints(changedAttempts, ([{ endedMs }]) => endedMs),
+    texts(changedAttempts, ([{ error }]) => error),
+    bigints(changedAttempts, ([{ interrupted }]) => interrupted),
+    bigints(changedAttempts, ([{ answered }]) => answered),
+    texts(changedAttempts, ([{ json }]) => json),
+    bigints(changedCompensations, ({ id }) => id),
+    texts(changedCompensations, ({ status }) => status),
+    bigints(changedCompensations, ({ tries }) => tries),
+    bigints(changedCompensations, ({ nextTryMs }) => nextTryMs),
+    texts(changedCompensations, ({ lastAnswer }) => withoutNul(lastAnswer)),
+    bigints(changedCompensations, ({ endedMs }) => endedMs),
+    texts(changedCompensations, ({ note }) => withoutNul(note)),
     texts(outbox.added, ({ id }) => id),
     texts(outbox.added, ({ orderId }) => orderId),
     texts(outbox.added, ({ payload }) => payload),
@@ -72,7 +72,7 @@ export async function writeBatch(sql: Sql, tables: BatchTables, life: number, bl
     if (orderId !== null) ids.push([orderId, number, id]);
     else if (step !== null) compensationIds.push([id, number, step]);
   }
-  return { ids, compensationIds: idsOf(newRows, compensationIds) };
+  return { ids, compensationIds: idsOf(addedCompensations, compensationIds) };
 }
 
 const READ_ATTEMPTS = statement("read_added_attempts")`
@@ -83,13 +83,13 @@ const READ_COMPENSATIONS = statement("read_added_compensations")`
 
 /** What the server gave for the rows of a batch that was written, where its reply was lost. */
 export async function readFlushed(sql: Sql, { attempts, compensations }: BatchTables, life: number): Promise<Flushed> {
-  const newRows = [...compensations.changed].filter(isNew);
+  const addedCompensations = [...compensations.changed].filter(isNew);
   const names = [attempts.added.map(({ orderId }) => orderId), attempts.added.map(({ attempt }) => attempt)];
   const [ids, given] = await Promise.all([
     sql.rows<[string, number, number]>(READ_ATTEMPTS, [...names, life]),
-    sql.rows<[number, number, string]>(READ_COMPENSATIONS, [newRows.map(({ attemptId }) => attemptId)]),
+    sql.rows<[number, number, string]>(READ_COMPENSATIONS, [addedCompensations.map(({ attemptId }) => attemptId)]),
   ]);
-  return { ids, compensationIds: idsOf(newRows, given) };
+  return { ids, compensationIds: idsOf(addedCompensations, given) };
 }
 
 function idsOf(rows: readonly CompensationRecord[], given: readonly (readonly [id: number, attemptId: number, step: string])[]) {

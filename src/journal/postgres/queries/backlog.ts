@@ -1,5 +1,5 @@
 import { OPEN_STATES } from "../../../orders/compensation-state.ts";
-import type { Backlog, Waiting } from "../../../orders/operator-journal.ts";
+import type { Backlog, WaitingCount } from "../../../orders/operator-journal.ts";
 import { perStep, STEPS, type StepName } from "../../../orders/steps.ts";
 import { EVENT_KEPT_MS } from "../../rules/event-payload.ts";
 import { SCHEMA } from "../schema.ts";
@@ -82,6 +82,6 @@ export class PostgresBacklog {
 }
 
 /** The last one may have gone since it was counted. */
-function waiting(count = 0, sinceMs: number | null = null): Waiting {
+function waiting(count = 0, sinceMs: number | null = null): WaitingCount {
   return count === 0 || sinceMs === null ? { count: 0 } : { count, sinceMs };
 }
