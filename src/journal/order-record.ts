@@ -1,5 +1,5 @@
 import type { AnswerBody } from "../orders/answer.ts";
-import type { StoredAttempt, OrderRecord } from "../orders/order-journal.ts";
+import type { OrderRecord, StoredAttempt } from "../orders/order-journal.ts";
 import type { FoundAttempt, FoundOrder } from "./protocol.ts";
 
 /** An order as its rows have it, for those who look it up. */

@@ -1,7 +1,7 @@
 import type { StepAnswer } from "./answer.ts";
 import type { CompensationStatus } from "./compensation-state.ts";
 import type { ErrorKind } from "./error-kind.ts";
-import type { StoredAttempt, OrderRecord } from "./order-journal.ts";
+import type { OrderRecord, StoredAttempt } from "./order-journal.ts";
 
 /** What `GET /order/{order_id}` says: the latest attempt on top, the newest ones below. */
 export interface OrderView extends Pick<AttemptView, "status" | "steps" | "error"> {

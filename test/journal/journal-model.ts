@@ -4,9 +4,9 @@ import {
   type AcceptRequest,
   type AcceptResult,
   ATTEMPTS_SHOWN,
-  type StoredAttempt,
   type OrderRecord,
   type StoredAnswer,
+  type StoredAttempt,
 } from "../../src/orders/order-journal.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { dueAmong, LONGEST_PAUSE_MS } from "./due-model.ts";
