@@ -4,8 +4,8 @@ import { JournalRetry } from "../../src/resilience/journal-retry.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 import { FakeClock } from "./fake-clock.ts";
 
-/** `passes`: as in the options. */
-function open(passes?: (error: unknown) => boolean) {
+/** `isTemporary`: as in the options. */
+function open(isTemporary?: (error: unknown) => boolean) {
   const clock = new FakeClock();
   const scope = new CancelScope();
   const reported: string[] = [];
@@ -13,7 +13,7 @@ function open(passes?: (error: unknown) => boolean) {
     scope,
     clock,
     random: () => 1,
-    ...(passes !== undefined && { passes }),
+    ...(isTemporary !== undefined && { isTemporary }),
     onStalled: (error) => reported.push(`stalled: ${(error as Error).message}`),
     onWorking: () => reported.push("working"),
   });
