@@ -90,8 +90,7 @@ describe("the log of faults", () => {
       vi.advanceTimersByTime(1_000);
     }
     expect(lines.length).toBeLessThan(3 * 110);
-    const counts = lines.reduce((sum, { count = 1 }) => sum + count, 0);
-    expect(counts).toBe(30_000);
+    expect(lines.reduce((sum, { count = 1 }) => sum + count, 0)).toBe(30_000);
     vi.advanceTimersByTime(2_000);
     expect(vi.getTimerCount()).toBe(0);
   });
@@ -119,14 +118,9 @@ describe("the log of faults", () => {
 describe("the log of a terminal", () => {
   /** A log, with what it has written since one looked last; without the time of each line. */
   function terminal() {
-    let written: string[] = [];
+    const written: string[] = [];
     const log = new TerminalLog({ colors: false, write: (text) => written.push(text.trimEnd().replace(/^\[[\d:.]+\] \w+: /, "")) });
-    const since = () => {
-      const lines = written;
-      written = [];
-      return lines;
-    };
-    return { log, since };
+    return { log, since: () => written.splice(0) };
   }
 
   const line = (fields: object) => JSON.stringify({ level: 30, time: Date.now(), pid: 1, hostname: "shop-1", ...fields });
