@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { median } from "../quantile.ts";
 import { table } from "../table.ts";
 import { short } from "../target.ts";
 import { Comparison } from "./comparison.ts";
@@ -98,10 +99,12 @@ export function ratiosAgainst({ variants }: Result, tree: string): string {
     return other === undefined ? [] : [{ variant, other }];
   });
   const rows = pairs.flatMap(({ variant, other }) =>
-    variant.figures.map(({ name, rounds }, n) => {
-      const ratios = rounds.map((value, round) => value / (other.figures[n]?.rounds[round] as number)).sort((a, b) => a - b);
-      const shown = [ratios[Math.ceil(ratios.length / 2) - 1], ratios[0], ratios.at(-1)].map((ratio) => (ratio as number).toFixed(3));
-      return [`${variant.name}: ${name}`, ...shown];
+    variant.figures.flatMap(({ name, rounds }, n) => {
+      const ratios = rounds.map((value, round) => value / (other.figures[n]?.rounds[round] as number));
+      // A count that is 0 at both has no ratio.
+      if (ratios.some(Number.isNaN)) return [];
+      const shown = [median(ratios), Math.min(...ratios), Math.max(...ratios)];
+      return [[`${variant.name}: ${name}`, ...shown.map((ratio) => ratio.toFixed(3))]];
     }),
   );
   return table([`over ${tree}`, "median of rounds", "least", "most"], rows);

@@ -1,12 +1,8 @@
-import { once } from "node:events";
 import { existsSync, mkdtempDisposableSync, readdirSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, type TestContext, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { stageOf } from "../../load/experiments/stages.ts";
-import { closedLoop, peerUnder } from "../../load/lab/closed-loop.ts";
 import { CannotRun, defineExperiment, type Variant } from "../../load/lab/experiment.ts";
 import { compared, isSteady } from "../../load/lab/gate.ts";
 import { type Result, readResult, writeResult } from "../../load/lab/results.ts";
@@ -80,6 +76,23 @@ describe("an experiment", () => {
     expect(ratiosAgainst(result, "abc")).toMatch(/^own: speed +1\.000 +1\.000 +1\.000$/m);
   });
 
+  test("shows the median of the ratios, and none of two counts that are 0", () => {
+    const variant = (name: string, speeds: number[]) => ({
+      name,
+      figures: Object.entries({ speed: speeds, lost: [0, 0] }).map(([of, rounds]) => ({
+        name: of,
+        unit: "",
+        median: 0,
+        min: 0,
+        max: 0,
+        rounds,
+      })),
+    });
+    const text = ratiosAgainst({ variants: [variant("own", [4, 3]), variant("own at abc", [1, 1])] } as unknown as Result, "abc");
+    expect(text).toMatch(/^own: speed +3\.500 +3\.000 +4\.000$/m);
+    expect(text).not.toContain("lost");
+  });
+
   test("closes what it opened and removes its files, also when a round fails", async () => {
     let seen = "";
     const closed: string[] = [];
@@ -133,50 +146,6 @@ test("a set goes on where an experiment fails, which is a missed target, or wher
   );
   expect(readdirSync(results.path)).toEqual(["fast.json"]);
   expect((await runSet(set.slice(1), results.path, () => {})).at(-1)).toMatchObject({ what: "experiments that failed", met: true });
-});
-
-describe.concurrent("a closed loop", () => {
-  const ANSWER_MS = 20;
-
-  async function serverThat(
-    answers: (n: number) => readonly [status: number, body: string],
-    { onTestFinished }: TestContext,
-  ): Promise<string> {
-    let n = 0;
-    const server = createServer((request, response) => {
-      request.resume().once("end", () => {
-        const [status, body] = answers(n++);
-        // As fast as it could it would answer thousands.
-        setTimeout(() => response.writeHead(status, { "content-length": body.length }).end(body), ANSWER_MS);
-      });
-    });
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    onTestFinished(() => {
-      server.closeAllConnections();
-      server.close();
-    });
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  }
-  const RIGHT = [200, '{"status":"ok"}'] as const;
-  const LOAD = { connections: 2, seconds: 1 };
-
-  test("at a server whose answers are right gives rate and percentiles; of a server elsewhere no CPU is known", async (context) => {
-    const variant = peerUnder(await serverThat(() => RIGHT, context), { ...LOAD, warmup: 1 });
-    await using stack = new AsyncDisposableStack();
-    const round = await variant.open({ stack, script: "", directory: "" });
-    const { figures, latencyMs } = await round();
-    expect(Object.keys(figures)).toEqual(["orders/s"]);
-    expect(figures["orders/s"]?.[0]).toBeGreaterThan(10);
-    expect(latencyMs?.map(([percentile]) => percentile)).toEqual([50, 90, 99, 99.9, 100]);
-  });
-
-  test.for([
-    ["one wrong body", (n: number) => (n === 5 ? ([200, '{"status":"error"}'] as const) : RIGHT)],
-    ["one connection without an answer", (n: number) => (n === 5 ? ([200, ""] as const) : RIGHT)],
-  ] as const)("fails on %s", async ([, answers], context) => {
-    const orderUrl = `${await serverThat(answers, context)}/order`;
-    await expect(closedLoop({ orderUrl }, LOAD)).rejects.toThrow(/^1 of \d+ answers .* were wrong or missing$/);
-  });
 });
 
 describe("the gate", () => {
