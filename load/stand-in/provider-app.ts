@@ -58,10 +58,10 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
     let hungUp = false;
     if (call.action === "perform") underWay[call.step]++;
     response.on("close", () => {
-      if (call.action === "perform") underWay[call.step]--;
       clearTimeout(timer);
-      if (!hungUp && !response.writableFinished) onGone?.(call);
-      onEnd?.(call);
+      if (hungUp) return;
+      if (!response.writableFinished) onGone?.(call);
+      end();
     });
     if (faultMode.after !== undefined) void faultMode.after.then(() => response.closed || treat());
     else if (faultMode.slowMs === undefined) treat();
@@ -108,6 +108,7 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
           break;
         case "down":
           hungUp = true;
+          end();
           goDown(faultMode.downMs ?? 0);
       }
     }
@@ -121,8 +122,16 @@ export function providerApp({ ledger, underWay, seen, faultModeOf, goDown, onGon
       }, faultMode.lateMs);
     }
 
+    function end(): void {
+      if (call.action === "perform") underWay[call.step]--;
+      onEnd?.(call);
+    }
+
     function hangUp(reset: boolean): void {
+      if (response.closed) return;
       hungUp = true;
+      // Before its client can know: `close` comes a little later, and by then that one may have begun another call.
+      end();
       if (reset) request.socket.resetAndDestroy();
       else request.socket.destroy();
     }
