@@ -60,9 +60,10 @@ export function noteAnswer(order: KnownOrder, asked: Asked, answered: Answered):
   const { placed } = order;
   if (placed !== undefined && status === 200 && placed.text !== text) return `it was placed with another answer: ${placed.text}`;
   if (placed !== undefined && placed.atMs <= asked.sentMs) {
-    if (placed.amount !== asked.amount) return "it is placed with another amount, so 409 was due";
-    // A key may hold the answer of an earlier attempt that its client never received.
-    if (status !== 200 && !(replayed && key !== undefined)) return `it is placed: ${placed.text}`;
+    // A key may hold the answer of an earlier attempt that its client never received, whatever amount is placed since.
+    const isOfEarlier = status !== 200 && replayed && key !== undefined;
+    if (placed.amount !== asked.amount && !isOfEarlier) return "it is placed with another amount, so 409 was due";
+    if (status !== 200 && !isOfEarlier) return `it is placed: ${placed.text}`;
   }
   const answer = { status, text, amount: asked.amount, atMs };
   if (status === 200) order.placed ??= answer;

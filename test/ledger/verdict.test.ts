@@ -165,21 +165,17 @@ function wrongs(order: KnownOrder, exchanges: readonly Exchange[]): (string | un
 const placed: Exchange = [1, "k", 200, OK];
 const failed: Exchange = [1, "k", 500, FAILED_TEXT];
 const withoutKey: Exchange = [1, undefined, 200, OK];
+const heldByKey: Exchange = [1, "k", 500, FAILED_TEXT, true];
 
 test.each<[string, Exchange[]]>([
   ["a placed order is answered by the same bytes", [placed, [1, "k", 200, OK, true], withoutKey]],
-  ["a failed order frees its id, and not its key", [failed, [1, "l", 200, OK], [1, "k", 500, FAILED_TEXT, true]]],
+  ["a failed order frees its id, and not its key", [failed, [1, "l", 200, OK], heldByKey]],
   ["a refused request binds nothing", [[1, "k", 503, REFUSED], placed]],
   ["a canceled attempt binds nothing", [[1, "k", 408, CANCELED], placed]],
   ["a placed order may be refused for another reason", [placed, [1, "k", 503, REFUSED]]],
   ["another body is refused", [placed, [2, "k", 422, REFUSED], [2, undefined, 409, REFUSED]]],
-  [
-    "a key may hold an answer that never arrived",
-    [
-      [1, "l", 200, OK],
-      [1, "k", 500, FAILED_TEXT, true],
-    ],
-  ],
+  ["a key may hold an answer that never arrived", [[1, "l", 200, OK], heldByKey]],
+  ["also where another amount is placed since", [[2, "l", 200, OK], heldByKey, heldByKey]],
 ])("well answered: %s", (_what, exchanges) => {
   expect(wrongs(new KnownOrder("o1", 1), exchanges)).toEqual(exchanges.map(() => undefined));
 });
@@ -190,6 +186,8 @@ test.each<[string, Exchange[], RegExp]>([
   ["placed, then failed", [withoutKey, [1, undefined, 500, FAILED_TEXT]], /^it is placed/],
   ["placed, then failed under a new key", [withoutKey, failed], /^it is placed/],
   ["placed with another amount", [withoutKey, [2, undefined, 200, OK]], /409 was due/],
+  ["another amount that is run", [withoutKey, [2, "l", 500, FAILED_TEXT]], /409 was due/],
+  ["another amount that is placed too", [withoutKey, [2, "l", 200, OK, true]], /409 was due/],
   ["another body that is answered", [failed, [2, "k", 500, FAILED_TEXT, true]], /422 was due/],
   ["422 for the very body", [failed, [2, "k", 422, REFUSED], [1, "k", 422, REFUSED]], /this very body/],
   ["422 without another body", [failed, [1, "k", 422, REFUSED]], /one body only/],
