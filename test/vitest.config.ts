@@ -1,5 +1,18 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+// Most of what takes more than 15 s. In a fresh clone nothing is known yet of how long a file takes.
+const LONG = /test\/(admin\/live|deploy|postgres|restore|schedules|steps|ledger|cluster|money)\/|(fuzz|failing-disk|property)\.test/;
+
+/** Long files first: one that began last would run alone while the other core has nothing to do. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification) => LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 export default defineConfig({
   test: {
@@ -10,6 +23,7 @@ export default defineConfig({
         description: "about payment, vendor and courier by name or number: a further step makes it fail or say too little",
       },
     ],
+    sequence: { sequencer: LongFirst },
     globalSetup: fileURLToPath(new URL("support/postgres/global-setup.ts", import.meta.url)),
     pool: "forks",
     // Each file in a process of its own, so that its leak counts are its own. Four at a time: most of them wait most of the
