@@ -27,8 +27,9 @@ export interface AttemptRecord {
   json: string | null;
 }
 
-/** Attempts in plain maps. `open_attempts` and `attempts` are one table here. An attempt gets its id when it ends, unless it was
- * loaded with one. Also the base of PostgreSQL's `BatchAttempts`.
+/**
+ * Attempts in plain maps. `open_attempts` and `attempts` are one table here. An attempt gets its id when it ends, unless it was loaded with
+ * one. Also the base of PostgreSQL's `BatchAttempts`.
  */
 export class MemoryAttempts implements AttemptsTable {
   readonly open: OpenAttemptsTable;
