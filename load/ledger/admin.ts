@@ -13,6 +13,13 @@ export interface ShownRow {
   readonly note?: string;
 }
 
+/** An attempt as `GET /restore` shows it. */
+interface HeldAttempt {
+  readonly order_id: string;
+  readonly attempt: number;
+  readonly was: "running" | "failed";
+}
+
 const PAGE = 500;
 
 /** The routes for operators, over HTTP. All of them reject while the service is down. */
@@ -35,17 +42,12 @@ export class Admin {
 
   /** Up to `limit` rows in a state; without `limit` all of them. */
   async rows(state: string, limit?: number): Promise<ShownRow[]> {
-    const found: ShownRow[] = [];
-    let cursor: string | undefined;
-    do {
-      const more = cursor === undefined ? "" : `&cursor=${cursor}`;
-      const { status, text } = await this.get(`/compensations?state=${state}&limit=${limit ?? PAGE}${more}`);
-      if (status !== 200) throw new Error(`GET /compensations: ${status} ${text}`);
-      const page = JSON.parse(text) as { compensations: ShownRow[]; next_cursor?: string };
-      found.push(...page.compensations);
-      cursor = page.next_cursor;
-    } while (cursor !== undefined && limit === undefined);
-    return found;
+    return await this.#list<ShownRow>("compensations", `/compensations?state=${state}&`, limit);
+  }
+
+  /** All attempts of which a restore holds something. */
+  async held(): Promise<HeldAttempt[]> {
+    return await this.#list<HeldAttempt>("held", "/restore?");
   }
 
   /** The sum of a metric over all its labels. */
@@ -54,6 +56,20 @@ export class Admin {
     const lines = text.split("\n").filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
     if (lines.length === 0) throw new Error(`there is no metric ${name}`);
     return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  }
+
+  async #list<T>(name: string, path: string, limit?: number): Promise<T[]> {
+    const found: T[] = [];
+    let cursor: string | undefined;
+    do {
+      const more = cursor === undefined ? "" : `&cursor=${cursor}`;
+      const { status, text } = await this.get(`${path}limit=${limit ?? PAGE}${more}`);
+      if (status !== 200) throw new Error(`GET ${path}: ${status} ${text}`);
+      const page = JSON.parse(text) as Record<string, T[]> & { readonly next_cursor?: string };
+      found.push(...(page[name] ?? []));
+      cursor = page.next_cursor;
+    } while (cursor !== undefined && limit === undefined);
+    return found;
   }
 
   get #port(): number {

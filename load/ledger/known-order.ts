@@ -44,6 +44,8 @@ export class KnownOrder {
   heldSince = 0;
   /** Who asked before that may be refused, because something of the order waits for the word. */
   heldUntilMs = Number.NEGATIVE_INFINITY;
+  /** Attempts that ran when a backup was made which the journal came from: until the word nobody is told of them. */
+  readonly closedByRestore = new Set<number>();
   /** Attempts from before a restore that were undone after the word. */
   readonly undoneByWord = new Set<number>();
   /** By attempt and step. */

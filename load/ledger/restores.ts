@@ -128,6 +128,8 @@ export class Restores {
   async #settleWhatStands(): Promise<ShownRow[]> {
     const { world, admin, operators } = this.#parts;
     const held: ShownRow[] = [];
+    for (const { order_id, attempt, was } of await admin.held())
+      if (was === "running") world.orders.get(order_id)?.closedByRestore.add(attempt);
     for (const row of await admin.rows("held")) {
       const order = world.orders.get(row.order_id);
       const hand = order?.hand(row.attempt, row.step) ?? (order !== undefined && this.#isLeft(order, row.attempt) ? "stands" : undefined);

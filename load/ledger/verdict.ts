@@ -93,7 +93,7 @@ function* breaches(entry: LedgerEntry | undefined, what: string): Iterable<strin
 function* missingEvents(order: KnownOrder, { attempt, status, compensations }: ShownAttempt): Iterable<string> {
   // Nobody is told of an attempt that a restore closed and an operator settled: perhaps its order stands.
   const isSettled = compensations.length > 0 && compensations.every((one) => one.status === "settled");
-  if (status === "running" || (order.rewound && isSettled)) return;
+  if (status === "running" || (isSettled && order.closedByRestore.has(attempt))) return;
   const has = (type: string) => order.events.some((event) => event.taken && event.type === type && event.attempt === attempt);
   const due = [status === "ok" ? "order.placed" : "order.failed", ...(compensations.length > 0 ? ["order.compensated"] : [])];
   for (const type of due) if (!has(type)) yield `${type} of attempt ${attempt} was never delivered`;

@@ -125,6 +125,25 @@ test("what stands by an operator's word is well", () => {
   expect(world.verdict()).toEqual([]);
 });
 
+test("nobody is told of an attempt that a restore closed and an operator settled, and everybody of any other", () => {
+  const world = new World();
+  world.act(1, "vendor");
+  world.order.byHand.set("1:vendor", "stands");
+  world.shown = compensated({ step: "vendor", status: "settled" });
+  world.order.events.splice(0, 3, ...world.order.events.filter(({ type }) => type === "order.placed"));
+  // Whether the order had ended at the time of the backup says nothing: a disk that was full may have kept its end from the journal.
+  for (const sinceMs of [5, 0]) {
+    world.order.rewind(sinceMs, 1);
+    expect(world.verdict()).toEqual(["failed", "compensated"].map((type) => `order.${type} of attempt 1 was never delivered`));
+  }
+  world.order.closedByRestore.add(2);
+  expect(world.verdict()).toHaveLength(2);
+  world.order.closedByRestore.add(1);
+  expect(world.verdict()).toEqual([]);
+  world.shown = compensated({ step: "vendor", status: "settled" }, { step: "courier", status: "done" });
+  expect(world.verdict()).toContainEqual("order.failed of attempt 1 was never delivered");
+});
+
 test("what a restore took back is not judged, and nobody may undo it", () => {
   const world = new World();
   world.act(3, "vendor");
