@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { networkOf } from "./network.ts";
-import { isPipelined } from "./pipelining.ts";
 
 /**
  * Why this side closed a connection. `full`, `address`: idle for longest when a new one came and all, or all of one address, were in use.
@@ -110,19 +109,16 @@ export class OpenConnections {
     socket.once("close", () => this.#forget(socket));
   }
 
-  /** The headers of a request have come: once all of it is there, its connection is busy until its answer is written. */
+  /** The headers of a request have come, and it is its turn: once all of it is there, its connection is busy until its answer is written. */
   requested(request: IncomingMessage, response: ServerResponse): void {
     // Emitted when all of the answer has been written to the socket.
     response.on("prefinish", this.#onAnswered);
-    // A pipelined response gets the socket when those before it are sent.
-    if (isPipelined(response, request.socket)) response.once("socket", (socket: Socket) => this.#update(socket, response));
-    else if (hasBody(request)) this.#update(request.socket, undefined);
-    else this.#update(request.socket, response);
+    this.#update(request.socket, hasBody(request) ? undefined : response);
   }
 
   /** The whole body of a request has come. */
   received(request: IncomingMessage, response: ServerResponse): void {
-    if (!isPipelined(response, request.socket)) this.#update(request.socket, response);
+    this.#update(request.socket, response);
   }
 
   /** Counts a connection that another part closes. */

@@ -45,8 +45,8 @@ export function answerForParser(server: Server, isAllowed: (request: IncomingMes
     else refuseMalformed(socket, fault);
   });
   server.on("connect", (request: IncomingMessage, socket: Socket) => {
-    // Node has let go of this socket: this listener handles its errors and reads its bytes. Pipelined orders on it are not notified
-    // of a hang-up any more, and run to their end.
+    // Node has let go of this socket: this listener handles its errors and reads its bytes. An order before it on the
+    // connection is not notified of a hang-up any more, and runs to its end.
     socket.on("error", () => socket.destroy());
     if (!isClosing(socket)) {
       lingeringClose(socket);

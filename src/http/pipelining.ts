@@ -1,29 +1,35 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** On a connection: how many responses wait behind the one whose turn it is. */
-const QUEUED = Symbol("queued");
+/** On a connection: how many requests wait behind the one whose turn it is. */
+const WAITING = Symbol("waiting");
 
-// A queued request holds some 4 KB, and one read from a socket may bring two thousand. The few clients that pipeline at all
-// send some tens of requests ahead.
-const MAX_QUEUED = 100;
+// One that waits holds some 2 KB, and one read from a socket may bring two thousand. The few clients that pipeline at all send some tens of
+// requests ahead.
+const MAX_WAITING = 100;
 
 /** Node's private field of a server's socket, and the count of this file. */
-type PipeliningSocket = Socket & { readonly _httpMessage?: ServerResponse | null; [QUEUED]?: number };
+type PipeliningSocket = Socket & { readonly _httpMessage?: ServerResponse | null; [WAITING]?: number };
 
-/** Whether a request arrived before the one ahead of it on its connection was answered. */
+/** Whether a request has come before the one ahead of it on its connection was answered. */
 export function isPipelined(response: ServerResponse, socket: Socket): boolean {
   return (socket as PipeliningSocket)._httpMessage !== response;
 }
 
-/** Whether a pipelined response may wait for its turn; it is counted then. Node stops reading only after all requests of one read. */
-export function mayQueue(response: ServerResponse, socket: Socket): boolean {
+/**
+ * Serves a pipelined request once those ahead of it are answered, so that a connection has one request at work however many it sends: its
+ * client may never read an answer. Returns false, and does nothing, where too many wait. Node stops reading only after all requests of one
+ * read.
+ */
+export function serveInTurn(response: ServerResponse, socket: Socket, serve: () => void): boolean {
   const pipelining = socket as PipeliningSocket;
-  const queued = pipelining[QUEUED] ?? 0;
-  if (queued >= MAX_QUEUED) return false;
-  pipelining[QUEUED] = queued + 1;
-  response.once("close", () => {
-    pipelining[QUEUED] = (pipelining[QUEUED] ?? 0) - 1;
+  const waiting = pipelining[WAITING] ?? 0;
+  if (waiting >= MAX_WAITING) return false;
+  pipelining[WAITING] = waiting + 1;
+  // Node gives a response the socket when its turn has come; never, where the connection is closed before.
+  response.once("socket", () => {
+    pipelining[WAITING] = (pipelining[WAITING] ?? 0) - 1;
+    serve();
   });
   return true;
 }

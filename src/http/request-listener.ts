@@ -4,7 +4,7 @@ import { sendError } from "./answers.ts";
 import type { IsKnownHost } from "./known-hosts.ts";
 import { ignored, isClosing, lingeringClose } from "./lingering-close.ts";
 import type { OpenConnections } from "./open-connections.ts";
-import { isPipelined, mayQueue } from "./pipelining.ts";
+import { isPipelined, serveInTurn } from "./pipelining.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** The `response.locals` of every request. */
@@ -26,6 +26,12 @@ export function requestListener(
   isKnownHost: IsKnownHost,
   connections: OpenConnections,
 ): (request: IncomingMessage, response: ServerResponse) => void {
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    connections.requested(request, response);
+    if (!isAllowed(request, response as Response, isKnownHost, connections)) return;
+    if (request.url?.startsWith("/")) app(request as Request, response as Response);
+    else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
+  };
   return (request, response) => {
     // The client knows that this connection ends and expects no answer, so an order on it must not run.
     const { socket } = request;
@@ -33,14 +39,8 @@ export function requestListener(
       ignored(socket);
       return;
     }
-    if (isPipelined(response, socket) && !mayQueue(response, socket)) {
-      refusePipelined(request, response as Response, connections);
-      return;
-    }
-    connections.requested(request, response);
-    if (!isAllowed(request, response as Response, isKnownHost, connections)) return;
-    if (request.url?.startsWith("/")) app(request as Request, response as Response);
-    else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
+    if (!isPipelined(response, socket)) serve(request, response);
+    else if (!serveInTurn(response, socket, () => serve(request, response))) refusePipelined(request, response as Response, connections);
   };
 }
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { STEPS } from "../../src/orders/steps.ts";
 import { eventually } from "../support/eventually.ts";
-import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
+import { newId, orderOf, postOrder, type Received, send } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
 
@@ -9,8 +9,7 @@ const LIMIT = 5;
 const FOR_EVER_MS = 300_000;
 // Of each test another one.
 let hot = orderOf("", 0);
-// Half of the requests come pipelined on one connection, half on connections of their own.
-const HALF = 60;
+const CLIENTS = 120;
 
 let running: TestService;
 
@@ -24,11 +23,6 @@ const stepsRunning = () => running.service.threads.statistics().running;
 beforeEach(() => {
   hot = orderOf(newId("hot"), FOR_EVER_MS);
 });
-
-function pipelined(order: object, count: number): string {
-  const body = JSON.stringify(order);
-  return `POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`.repeat(count);
-}
 
 /** So many requests that stay until `hangUp` is called. */
 function clients(count: number) {
@@ -48,41 +42,39 @@ async function expectAllPlacesBack(): Promise<void> {
   expect(running.service.threads.counters()).toMatchObject({ groups: 0, unsettled: 0 });
 }
 
-test("requests that wait for another's answer count: 120 for one id and a limit of 5, the first ones pipelined", async () => {
-  using pipe = await RawConnection.open(running.port);
-  await pipe.write(pipelined(hot, HALF));
-  await eventually("the limit", () => inFlight() === LIMIT);
-  const { answers } = clients(HALF);
-  for (const answer of await Promise.all(answers)) {
+test(`requests that wait for another's answer count: ${CLIENTS} for one id and a limit of ${LIMIT}`, async () => {
+  const { answers, hangUp } = clients(CLIENTS);
+  const refused: Received[] = [];
+  for (const answer of answers) void answer.then((received) => received !== undefined && refused.push(received));
+  await eventually("the refusals", () => refused.length === CLIENTS - LIMIT);
+  for (const answer of refused) {
     expect(answer).toMatchObject({ status: 503, json: { error: { kind: "overloaded" } } });
-    expect(answer?.headers["retry-after"]).toMatch(/^[1-9]/);
+    expect(answer.headers["retry-after"]).toMatch(/^[1-9]/);
   }
-  expect(inFlight()).toBe(LIMIT);
   await eventually("its steps", () => stepsRunning() === STEPS.length);
+  expect([refused.length, inFlight()]).toEqual([CLIENTS - LIMIT, LIMIT]);
   // A body that breaks a rule gets 400 even then: a retry would not help. And the service is ready.
   expect((await postOrder(running.port, "{}")).status).toBe(400);
   expect((await send(running.port, { path: "/readyz" })).status).toBe(200);
-  pipe.socket.destroy();
+  hangUp();
   await expectAllPlacesBack();
 });
 
-test("requests that wait for another's answer count: 120 for one id and a limit of 5, the last ones pipelined", async () => {
-  const { answers, hangUp } = clients(HALF);
-  const refused: number[] = [];
-  for (const answer of answers) void answer.then((received) => received !== undefined && refused.push(received.status));
-  await eventually("the refusals", () => refused.length === HALF - LIMIT);
+test("however many requests a client pipelines, one has a place at a time", async () => {
+  const first = clients(1);
+  await eventually("its steps", () => stepsRunning() === STEPS.length);
+  const body = JSON.stringify(hot);
   using pipe = await RawConnection.open(running.port);
-  await pipe.write(pipelined(hot, HALF));
-  const text = await eventually(
-    "all answers",
-    () => pipe.received,
-    (received) => received.split('"overloaded"').length > HALF,
-  );
-  expect(text.match(/HTTP\/1\.1 503 /g)).toHaveLength(HALF);
-  expect(refused).toEqual(Array(HALF - LIMIT).fill(503));
-  expect(inFlight()).toBe(LIMIT);
+  await pipe.write(`POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`.repeat(2 * LIMIT));
+  await eventually("a place for it", () => inFlight() === 2);
+  const others = clients(LIMIT - 2);
+  await eventually("the limit", () => inFlight() === LIMIT);
+  pipe.socket.destroy();
+  // The order runs on, and none of those behind it in the pipe ever had a place.
+  await eventually("its place back", () => inFlight() === LIMIT - 1);
   expect(stepsRunning()).toBe(STEPS.length);
-  hangUp();
+  others.hangUp();
+  first.hangUp();
   await expectAllPlacesBack();
 });
 
