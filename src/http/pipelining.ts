@@ -17,19 +17,20 @@ export function isPipelined(response: ServerResponse, socket: Socket): boolean {
 }
 
 /**
- * Serves a pipelined request once those ahead of it are answered, so that a connection has one request at work however many it sends: its
- * client may never read an answer. Returns false, and does nothing, where too many wait. Node stops reading only after all requests of one
- * read.
+ * Has a pipelined request served once those ahead of it are answered, by a call of `serve` on its response. So a connection has one request
+ * at work however many it sends: its client may never read an answer. Returns false, and does nothing, where too many wait. Node stops reading
+ * only after all requests of one read.
  */
-export function serveInTurn(response: ServerResponse, socket: Socket, serve: () => void): boolean {
+export function mayWait(response: ServerResponse, socket: Socket, serve: (this: ServerResponse) => void): boolean {
   const pipelining = socket as PipeliningSocket;
   const waiting = pipelining[WAITING] ?? 0;
   if (waiting >= MAX_WAITING) return false;
   pipelining[WAITING] = waiting + 1;
   // Node gives a response the socket when its turn has come; never, where the connection is closed before.
-  response.once("socket", () => {
-    pipelining[WAITING] = (pipelining[WAITING] ?? 0) - 1;
-    serve();
-  });
+  response.on("socket", hasTurn).on("socket", serve);
   return true;
+}
+
+function hasTurn(socket: PipeliningSocket): void {
+  socket[WAITING] = (socket[WAITING] ?? 0) - 1;
 }

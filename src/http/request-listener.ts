@@ -4,7 +4,7 @@ import { sendError } from "./answers.ts";
 import type { IsKnownHost } from "./known-hosts.ts";
 import { ignored, isClosing, lingeringClose } from "./lingering-close.ts";
 import type { OpenConnections } from "./open-connections.ts";
-import { isPipelined, serveInTurn } from "./pipelining.ts";
+import { isPipelined, mayWait } from "./pipelining.ts";
 import { requestIdOf } from "./request-id.ts";
 
 /** The `response.locals` of every request. */
@@ -32,6 +32,10 @@ export function requestListener(
     if (request.url?.startsWith("/")) app(request as Request, response as Response);
     else app(request as Request, response as Response, () => sendError(response as Response, "bad_request", NO_PATH));
   };
+  // One function for all that wait for their turn.
+  const serveInTurn = function (this: ServerResponse) {
+    serve(this.req, this);
+  };
   return (request, response) => {
     // The client knows that this connection ends and expects no answer, so an order on it must not run.
     const { socket } = request;
@@ -40,7 +44,7 @@ export function requestListener(
       return;
     }
     if (!isPipelined(response, socket)) serve(request, response);
-    else if (!serveInTurn(response, socket, () => serve(request, response))) refusePipelined(request, response as Response, connections);
+    else if (!mayWait(response, socket, serveInTurn)) refusePipelined(request, response as Response, connections);
   };
 }
 
