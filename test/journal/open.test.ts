@@ -246,4 +246,25 @@ describe("a second process", () => {
     await eventually("healthy again", () => at.journal.healthy);
     expect(await at.accept("b")).toEqual({ type: "accepted", attempt: 1 });
   });
+
+  test("that writes by hand for long holds up the first write for long, no further one, and afterwards one waits as before", async () => {
+    await using at = await JournalFixture.open("file", { probeMs: 20 });
+    using person = new DatabaseSync(at.file);
+    const refusedAfterMs = async (id: string) => {
+      const startMs = performance.now();
+      await expect(at.accept(id)).rejects.toThrow(/^another process has it open/);
+      return performance.now() - startMs;
+    };
+    person.exec("BEGIN IMMEDIATE");
+    const firstMs = await refusedAfterMs("a");
+    // The quickest of some: the machine may stall.
+    const laterMs = [await refusedAfterMs("b"), await refusedAfterMs("c"), await refusedAfterMs("d")];
+    expect(Math.min(...laterMs)).toBeLessThan(firstMs / 2);
+    person.exec("COMMIT");
+    expect(await at.accept("e")).toEqual({ type: "accepted", attempt: 1 });
+    person.exec("BEGIN IMMEDIATE");
+    const delayed = at.accept("f");
+    setTimeout(() => person.exec("COMMIT"), 400);
+    expect(await delayed).toEqual({ type: "accepted", attempt: 1 });
+  });
 });

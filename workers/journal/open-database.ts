@@ -10,6 +10,8 @@ import { OpenFailed, troubleOf } from "./sqlite-trouble.ts";
 
 // Another process may write, such as a person at a prompt: its transaction may take this long.
 const BUSY_TIMEOUT_MS = 1_500;
+// Once it has taken longer, nobody waits so long again until it is over: batches wait for each other, and an order is refused late enough.
+const HELD_TIMEOUT_MS = 100;
 // Order ids hit their index at random places. Pages in the cache need no second read. The size is a guess.
 const CACHE_KIB = 16_384;
 // A long read of another process makes the log grow. Later it is truncated to this.
@@ -61,6 +63,11 @@ export function openForWriting({ file, maxPages, lockWaitMs }: JournalSettings):
     const trouble = troubleOf(error);
     throw trouble === undefined ? error : new OpenFailed(trouble);
   }
+}
+
+/** How long a write waits for another process from now on; `isHeld`: one has waited in vain, and none has got through since. */
+export function waitForOthers(db: DatabaseSync, isHeld: boolean): void {
+  db.exec(`PRAGMA busy_timeout = ${isHeld ? HELD_TIMEOUT_MS : BUSY_TIMEOUT_MS}`);
 }
 
 /** A connection that reads committed rows and waits for no writer. This process must have the journal open for writing. */

@@ -2,9 +2,9 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Committed, JournalSettings, Operation, Reply, Result } from "../../src/journal/protocol.ts";
 import { execute } from "../../src/journal/rules/execute.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { openForWriting } from "./open-database.ts";
+import { openForWriting, waitForOthers } from "./open-database.ts";
 import { OpenFiles } from "./open-files.ts";
-import { leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
+import { isBusy, leavesDiskInDoubt, troubleOf } from "./sqlite-trouble.ts";
 import { changeOf, fieldOf } from "./tables/rows.ts";
 import { type SqliteTables, tablesOf } from "./tables/tables.ts";
 
@@ -20,6 +20,8 @@ export class Writer {
   readonly #commit: StatementSync;
   readonly #changes: () => number | undefined;
   #committing = false;
+  /** Another process had the database locked for longer than a write waits, and no write has got through since. */
+  #isHeld = false;
 
   /** Throws `OpenFailed` where the operator can mend the reason. */
   constructor(settings: JournalSettings) {
@@ -76,6 +78,7 @@ export class Writer {
     const results = work();
     this.#committing = true;
     this.#commit.run();
+    this.#setHeld(false);
     const changes = (this.#changes() as number) - changesBefore;
     if (changes === 0) return { type: "committed", results };
     const commitMs = performance.now() - startMs;
@@ -116,7 +119,14 @@ export class Writer {
     if (this.#committing && leavesDiskInDoubt(error)) return { type: "fatal", reason: reason ?? (error as Error).message };
     // A full disk has ended the transaction already.
     if (this.db.isTransaction) this.db.exec("ROLLBACK");
+    if (isBusy(error)) this.#setHeld(true);
     return reason === undefined ? undefined : { type: "refused", reason };
+  }
+
+  #setHeld(isHeld: boolean): void {
+    if (this.#isHeld === isHeld) return;
+    this.#isHeld = isHeld;
+    waitForOthers(this.db, isHeld);
   }
 
   /** Where only the log was removed, this connection alone still has its content. */
