@@ -27,6 +27,11 @@ export function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (mark) => `&#${mark.charCodeAt(0)};`);
 }
 
+/** As HTML; what is between backticks is code. */
+function inline(text: string): string {
+  return escaped(text).replace(/`([^`]*)`/g, "<code>$1</code>");
+}
+
 /** Three digits, or all of those before the point, with a space between thousands from 10 000 on. */
 export function grouped(value: number): string {
   return short(value).replace(/\d(?=(\d{3})+$)/g, Math.abs(value) >= 10_000 ? "$&\u202f" : "$&");
@@ -56,8 +61,8 @@ export function bars(title: string, unit: string, all: readonly { name: string; 
   const place = (value: number) => (Math.max(0, value) / most) * 100;
   const rows = all.map(({ name, median, rounds }, n) => {
     const dots = rounds.map((value) => `<circle cx="${place(value).toFixed(2)}%" cy="50%" r="3"/>`).join("");
-    const bar = `<svg role="img" aria-label="${escaped(`${name}: ${grouped(median)} ${unit}`)}" width="100%" height="${ROW - 8}"><rect class="c${n % COLORS}" width="${place(median).toFixed(2)}%" height="100%" rx="2"/>${dots}</svg>`;
-    return `<div class="bar"><span>${escaped(name)}</span>${bar}<b>${grouped(median)}</b></div>`;
+    const bar = `<svg role="img" aria-label="${escaped(`${name.replaceAll("`", "")}: ${grouped(median)} ${unit}`)}" width="100%" height="${ROW - 8}"><rect class="c${n % COLORS}" width="${place(median).toFixed(2)}%" height="100%" rx="2"/>${dots}</svg>`;
+    return `<div class="bar"><span>${inline(name)}</span>${bar}<b>${grouped(median)}</b></div>`;
   });
   return figure(`${escaped(title)}${unit === "" || unit === title ? "" : ` <small>${escaped(unit)}</small>`}`, rows.join(""));
 }
@@ -66,7 +71,7 @@ export function bars(title: string, unit: string, all: readonly { name: string; 
 export const COLORS = 7;
 
 function legend(names: readonly string[]): string {
-  return `<p class="legend">${names.map((name, n) => `<span><i class="c${n % COLORS}"></i>${escaped(name)}</span>`).join(" ")}</p>`;
+  return `<p class="legend">${names.map((name, n) => `<span><i class="c${n % COLORS}"></i>${inline(name)}</span>`).join(" ")}</p>`;
 }
 
 function figure(title: string, content: string): string {
@@ -94,7 +99,7 @@ const SLOWEST = 99.99;
 /** Percentiles by nines: as much room from 90 to 99 as from 99 to 99.9 (the idea is that of HdrHistogram's plots). */
 export function nines(label: string): Axis {
   const nine = (percentile: number) => -Math.log10(1 - Math.min(percentile, SLOWEST) / 100);
-  const ticks = [0, 50, 90, 99, 99.9, 100].map((at) => [at, at === 100 ? "slowest" : `${at} %`] as const);
+  const ticks = [50, 90, 99, 99.9, 100].map((at) => [at, at === 100 ? "slowest" : `${at} %`] as const);
   return { label, ticks, place: (value) => across(nine(value) / nine(SLOWEST) / 1.03) };
 }
 

@@ -32,7 +32,7 @@ const RESULT: Result = {
       overTime: [0.5, 1].map((s) => ({ s, ordersPerSecond: 17_000, rssMib: 150, cpu: { main: 0.8, steps: 0.1 } })),
     },
     { name: "file", figures: [figure("orders/s", "orders/s", [14_000, 13_000, 15_000])] },
-    { name: "cancel", figures: [figure("p50", "ms", [0.03, 0.04, 0.05])] },
+    { name: "a `signal`", figures: [figure("p50", "ms", [0.03, 0.04, 0.05])] },
   ],
   targets: [
     { what: "file over memory", value: 0.82, atLeast: 0.5, unit: "", met: true },
@@ -66,6 +66,8 @@ describe("the report", () => {
   test("says on which machine, when and how it was measured, and escapes what it was given", () => {
     expect(text()).toContain("rounds 3, seconds 2. 2026-11-24, commit abc1234;\n2 cores (a processor), 24 GiB, Linux 6, Node v26.0.0");
     expect(text()).toContain("What does &#60;a file&#62; cost?");
+    expect(text()).toContain("<span>a <code>signal</code></span>");
+    expect(text()).toContain('aria-label="a signal: 0.04 ms"');
   });
 
   test("draws what only some variants have: latency, orders, memory and a line for each thread", () => {
