@@ -74,6 +74,8 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     const { page } = opened;
     const panel = page.locator("#stuck-body");
     await says(panel, /Held since a restore[\s\S]*old-1\s+1\.00\s+had failed\s+payment\s+Confirm[\s\S]*old-2/);
+    // What is held is counted as not compensated, so "Not compensated: None." would be untrue.
+    expect(await panel.innerText()).not.toContain("Not compensated");
     await page.getByRole("button", { name: "Confirm old-1", exact: true }).click();
     await says(panel, /being compensated: 1/);
     await eventually("its refund", () => refundsIn(site).size === 1);

@@ -34,7 +34,7 @@ export function trial(document, method, path, operation) {
     { id: id("example") },
     ...Object.entries(examples).map(([name, example]) => element("option", { value: name }, plain(example.summary ?? name))),
   );
-  const text = element("textarea", { id: id("body"), rows: 9, spellcheck: "false", autocomplete: "off" });
+  const text = element("textarea", { id: id("body"), spellcheck: "false", autocomplete: "off" });
   const inputs = parameters.map((parameter) => ({
     parameter,
     input: element("input", { id: id(parameter.name), required: parameter.required, spellcheck: "false", autocomplete: "off" }),
@@ -50,6 +50,8 @@ export function trial(document, method, path, operation) {
     const name = chooser.value;
     const value = examples[name]?.value;
     if (body !== undefined) text.value = JSON.stringify(withEnding(value), null, 2);
+    // And a line to write on, so that the answer below is in sight.
+    text.rows = text.value.split("\n").length + 1;
     for (const { parameter, input } of inputs) {
       const shown = parameter.examples?.[name]?.value;
       input.value = shown === undefined ? "" : IDENTITIES.includes(parameter.name) ? `${shown}-${ending}` : String(shown);

@@ -103,8 +103,8 @@ describe.skipIf(CHROMIUM === undefined)(`the live page in trouble and under load
     const { page } = opened;
     const before = (await send(server.adminPort, { path: "/debug/threads" })).json.replaced;
     const ended = await press(page, "Kill a thread");
-    const [, failed, wentOn] =
-      /: (\d+) of 12 orders had a step on it and failed; (\d+) ok$/.exec(await ended(/^killed thread #\d+: .*failed/)) ?? [];
+    const words = /^(\d+) of 12 failed, (\d+) ok; each that failed had a step on thread #\d+, which was killed$/;
+    const [, failed, wentOn] = words.exec(await ended(/failed/)) ?? [];
     // Those with a step on it fail, and all others go on.
     expect([Number(failed) > 0, Number(wentOn) > 0, Number(failed) + Number(wentOn)]).toEqual([true, true, 12]);
     // An internal fault is none of the kinds that the plot names.

@@ -61,17 +61,18 @@ export function figures() {
   }
 
   function showTable() {
-    const rows = plots.flatMap(({ title, series }) =>
+    const rows = plots.flatMap(({ title, unit, series }) =>
       series.map(({ name, label }) => {
         const values = history.of(name).filter((value) => !Number.isNaN(value));
         const mean = values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
         const most = values.length === 0 ? undefined : Math.max(...values);
-        return [title, label, wordOf(name, values.at(-1)), short(mean), short(most)];
+        return [title, label, wordOf(name, values.at(-1)), short(mean), short(most), unit];
       }),
     );
     const backlog = latest?.backlog;
-    if (backlog) rows.push(["Journal", "size", bytes(backlog.journal_bytes), "", ""]);
-    if (latest !== undefined) rows.push(["Events", "receiver", latest.receiver, "", ""]);
-    byId("figures-table", HTMLElement).replaceChildren(table("The last five minutes", ["figure", "of", "now", "mean", "most"], rows));
+    if (backlog) rows.push(["Journal", "size", bytes(backlog.journal_bytes), "", "", ""]);
+    if (latest !== undefined) rows.push(["Events", "receiver", latest.receiver, "", "", ""]);
+    const headings = ["figure", "of", "now", "mean", "most", "unit"];
+    byId("figures-table", HTMLElement).replaceChildren(table("The last five minutes", headings, rows));
   }
 }

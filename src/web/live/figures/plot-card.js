@@ -24,10 +24,11 @@ export function plotCard({ title, unit, shape, least, series }, { history, span,
     const key = element("i", { class: `key ${color}${shape === "stacked" ? "" : ` line dash-${index}`}`, "aria-hidden": true });
     return { name, value, root: element("span", { class: "value" }, key, `${label} `, value) };
   });
+  const unitAndScale = shape === "log" ? `${unit}, log` : unit;
   const root = element(
     "figure",
     {},
-    element("figcaption", {}, element("span", { class: "title" }, title), unit === "" ? "" : element("span", { class: "unit" }, unit)),
+    element("figcaption", {}, element("span", { class: "title" }, title), element("span", { class: "unit" }, unitAndScale)),
     element("p", { class: "values" }, ...values.map((one) => one.root)),
     canvas,
   );

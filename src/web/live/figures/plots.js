@@ -65,7 +65,7 @@ export function plotsOf(steps) {
   ];
   return rows.map(([title, unit, shape, least, ...series]) => ({
     title,
-    unit: [unit, shape === "log" ? "log" : ""].filter((word) => word !== "").join(", "),
+    unit,
     shape,
     least,
     series: series.map(([name, label, color]) => ({ name, label, color })),

@@ -69,7 +69,7 @@ function describe(orderId, { amount, status, error, attempts_total, attempts }) 
     "p",
     { class: "facts" },
     badge(error?.kind ?? status),
-    ` amount ${money(amount)} · ${attempts_total === 1 ? "one attempt" : `${short(attempts_total)} attempts`}`,
+    ` amount ${money(amount)} · ${counted(attempts_total, "attempt")}`,
   );
   const list = element("div", {}, ...attempts.toReversed().map(attemptSection));
   const older = element("p");

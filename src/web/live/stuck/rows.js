@@ -125,13 +125,12 @@ export function letterRow({ id, order_id, type, given_up_at, reason }, act, open
       return "waits for delivery again";
     }),
   );
+  const cells = [type, `${age(Math.max(0, (Date.now() - Date.parse(given_up_at)) / 1_000))} ago`, reason];
   const root = element(
     "tr",
     {},
     orderCell(order_id, openOrder),
-    element("td", {}, type),
-    element("td", {}, `${age(Math.max(0, (Date.now() - Date.parse(given_up_at)) / 1_000))} ago`),
-    element("td", {}, reason),
+    ...cells.map((text, index) => element("td", { "data-label": LETTER_HEADINGS[index + 1] }, text)),
     element("td", { class: "actions" }, button, output),
   );
   return { root, show: () => {}, isFresh: () => performance.now() < freshUntilMs };
@@ -162,7 +161,7 @@ export function heldRow({ order_id, amount, was, compensations }, act, openOrder
     "tr",
     {},
     orderCell(order_id, openOrder),
-    ...cells.map((text, index) => element("td", { class: index === 0 && "number" }, text)),
+    ...cells.map((text, index) => element("td", { "data-label": HELD_HEADINGS[index + 1], class: index === 0 && "number" }, text)),
     element("td", { class: "actions" }, button, output),
   );
   return { root, show: () => {}, isFresh: () => performance.now() < freshUntilMs };

@@ -66,7 +66,11 @@ export function stuck(announce, openOrder) {
       const waiting = Object.values(backlog.compensations);
       const count = waiting.reduce((sum, one) => sum + one.count, 0);
       const oldest_s = Math.max(0, ...waiting.map((one) => one.oldest_s));
-      const text = [waits("compensation", { count, oldest_s }), waits("event", events), counted(dead_letters, "dead letter")].join(" · ");
+      const text = [
+        waits("compensation", { count, oldest_s }),
+        waits("event", events),
+        dead_letters === 0 ? "no dead letters" : counted(dead_letters, "dead letter"),
+      ].join(" · ");
       if (hint.textContent !== text) hint.textContent = text;
       const counts = `${count} ${dead_letters}`;
       const isDue = count + dead_letters > 0 && performance.now() - readMs >= READ_EVERY_MS;
@@ -88,6 +92,8 @@ export function stuck(announce, openOrder) {
     try {
       await reading;
       held.root.hidden = held.isEmpty;
+      // "None" would contradict the count above it, which counts what is held too.
+      compensations.root.hidden = compensations.isEmpty && !held.isEmpty;
       if (counts !== undefined) countsBefore = counts;
     } finally {
       reading = undefined;

@@ -110,8 +110,10 @@ export class LaneModel {
       const thread = lane.threads.find((one) => one.id === id && one.reason !== "process ended");
       if (thread === undefined) continue;
       const why = replaced.find((one) => one.id === id);
-      if (why !== undefined) Object.assign(thread, { to: why.at, reason: why.reason });
-      else if (!up.has(id)) thread.to ??= now;
+      if (why !== undefined) {
+        Object.assign(thread, { to: why.at, reason: why.reason });
+        stickUntil(lane, why.at);
+      } else if (!up.has(id)) thread.to ??= now;
     }
     for (const [id, pool, running, , heartbeatAgeMs] of threads) {
       const lane = this.#byThread.get(id) ?? this.#place(id, pool, now);
@@ -206,4 +208,11 @@ export class LaneModel {
     this.lanes = [this.main, this.journal];
     this.#lastNow = 0;
   }
+}
+
+/** A thread that is stuck stays so until it is replaced, and the last tick that had it may be a while before. @param {Lane} lane @param {number} at */
+function stickUntil({ samples }, at) {
+  const last = samples.at(-1);
+  if (last === undefined || last.other <= STUCK_MS || last.at >= at) return;
+  samples.push({ at, level: last.level, other: last.other + at - last.at });
 }

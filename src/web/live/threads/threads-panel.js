@@ -5,6 +5,7 @@ import { drawWhileVisible } from "../frames.js";
 import { stepColor } from "../palette.js";
 import { counted, duration, short, spoken } from "../words.js";
 import { controls } from "./controls.js";
+import { STUCK_MS } from "./lane-model.js";
 import { Lanes } from "./lanes.js";
 
 // More rows would push the panels below out of sight.
@@ -63,11 +64,14 @@ export function threadsPanel(clock, openOrder) {
 
   function showSampling() {
     const { shown, ended, refused } = lanes.model.shares();
+    const stuck = latest?.threads.filter(([, , , , heartbeatAgeMs]) => heartbeatAgeMs > STUCK_MS).length ?? 0;
     const drawn =
       ended === 0
         ? latest !== undefined && latest.in_flight > 0
           ? `${counted(latest.in_flight, "order runs", "orders run")}, none ended in 10 s`
-          : "nothing runs, so the picture rests: place an order"
+          : stuck > 0
+            ? `no order runs, but ${counted(stuck, "thread is", "threads are")} stuck`
+            : "nothing runs, so the picture rests: place an order"
         : shown === ended
           ? `${counted(ended, "order")} in 10 s, all drawn`
           : `${short(ended)} orders in 10 s, ${short(shown)} of them drawn`;
@@ -86,20 +90,21 @@ export function threadsPanel(clock, openOrder) {
       `${short(heartbeatAgeMs)} ms ago`,
     ]);
     const cancels = lanes.model.cancels.slice(-MAX_CANCELS_LISTED).toReversed();
+    const running = lanes.model.open.running
+      .slice(0, MAX_LISTED)
+      .map(({ order, step, thread, from }) => [order.id, lanes.steps[step] ?? "", `#${thread}`, duration(now - from)]);
+    const stopped = cancels.map(({ order, stopped, ms }) => [
+      order.id,
+      spoken(order.canceled?.[0] ?? ""),
+      short(stopped.length),
+      duration(ms),
+    ]);
     byId("threads-table", HTMLElement).replaceChildren(
       table("Threads", ["thread", "pool", "steps now", "steps ever", "last heartbeat"], [main, ...rows]),
-      table(
-        "Steps that still run after a third of a second",
-        ["order", "step that runs", "thread", "for"],
-        lanes.model.open.running
-          .slice(0, MAX_LISTED)
-          .map(({ order, step, thread, from }) => [order.id, lanes.steps[step] ?? "", `#${thread}`, duration(now - from)]),
-      ),
-      table(
-        "The latest cancels",
-        ["canceled order", "cause", "steps stopped", "after"],
-        cancels.map(({ order, stopped, ms }) => [order.id, spoken(order.canceled?.[0] ?? ""), short(stopped.length), duration(ms)]),
-      ),
+      ...(running.length === 0
+        ? []
+        : [table("Steps that still run after a third of a second", ["order", "step that runs", "thread", "for"], running)]),
+      ...(stopped.length === 0 ? [] : [table("The latest cancels", ["canceled order", "cause", "steps stopped", "after"], stopped)]),
     );
   }
 

@@ -13,10 +13,11 @@ import { TROUBLES } from "./troubles.js";
 export function trouble(place, announce) {
   /** @type {boolean | undefined} */
   let before;
-  const [watch, go, came] = [element("p"), element("p"), element("p")];
-  const explained = element("div", { class: "explained", "aria-hidden": true }, watch, go, came);
+  const [press, watch, go, came] = [element("p"), element("p"), element("p"), element("p")];
+  const explained = element("div", { class: "explained", "aria-hidden": true }, press, watch, go, came);
   const explain = (/** @type {Trouble} */ one, /** @type {string} */ outcome) => {
     came.replaceChildren(...(outcome === "" ? [] : [element("b", {}, "Result "), outcome]));
+    press.replaceChildren(element("b", {}, "Press "), one.name);
     watch.replaceChildren(element("b", {}, "Watch "), one.watch);
     go.replaceChildren(element("b", {}, "Go "), one.go);
   };

@@ -106,7 +106,7 @@ export const TROUBLES = [
       },
       {
         name: "Stick a thread",
-        watch: "a gray bar: it ignores its cancel, and is replaced a second after its grace",
+        watch: "a gray bar: a step that does not stop when it is told to, so its thread is replaced after a while",
         go: "a loop that ignores ctx runs on for good",
         make: stickThread,
       },
@@ -129,7 +129,7 @@ async function killThread(say) {
   say(`killed thread #${killed}`);
   const { orders, ended } = await placed;
   const { internal = 0, ...others } = ended;
-  return `killed thread #${killed}: ${internal} of ${orders} orders had a step on it and failed${Object.keys(others).length > 0 ? `; ${inWords(others)}` : ""}`;
+  return `${internal} of ${orders} failed${Object.keys(others).length > 0 ? `, ${inWords(others)}` : ""}; each that failed had a step on thread #${killed}, which was killed`;
 }
 
 /** @param {(text: string) => void} say */
@@ -159,7 +159,7 @@ async function crash(say) {
   // By then the lanes show them.
   await pause(UNDER_WAY_MS);
   await ask("/chaos/crash", {});
-  return `gone with ${orders.length} orders in flight; npm run demo starts it again, or you do`;
+  return `${orders.length} were in flight; npm run demo starts it again, or you do`;
 }
 
 /** @param {number} ms */
@@ -177,6 +177,6 @@ async function place(request) {
 /** @param {Readonly<Record<string, number>>} ended */
 function inWords(ended) {
   return Object.entries(ended)
-    .map(([kind, count]) => `${short(count)} ${kind === "overloaded" ? "refused (overloaded)" : spoken(kind)}`)
+    .map(([kind, count]) => `${short(count)} ${kind === "overloaded" ? "refused" : spoken(kind)}`)
     .join(", ");
 }
