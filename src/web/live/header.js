@@ -7,6 +7,8 @@ import { age, duration, short } from "./words.js";
 
 // When a process dies under a button, both announce something. The second announcement would hide the first, so they are joined.
 const TOGETHER_MS = 3_000;
+// A panel of which only a line or two are to be seen is not in sight.
+const SEEN = { rootMargin: "-10% 0px" };
 
 /** The header: the process, the state of the connection and the figures that matter most. */
 export function header() {
@@ -20,6 +22,9 @@ export function header() {
   let lostMs = 0;
   let newsMs = 0;
   setInterval(showAge, 1_000);
+  new IntersectionObserver((seen) => document.body.classList.toggle("sees-stuck", seen.at(-1)?.isIntersecting === true), SEEN).observe(
+    byId("stuck", HTMLElement),
+  );
 
   return {
     /** @param {Hello} hello */

@@ -47,7 +47,7 @@ export function recovery(announce) {
       left = await compensating(ofMs).catch(() => left);
       if (ofMs !== startedMs) return;
       const done = left >= LIMIT ? "being compensated" : `${short(Math.max(0, interrupted - left))} compensated`;
-      const text = `The last process ended in the midst of work: ${short(interrupted)} interrupted, ${done}`;
+      const text = `The last process ended in the midst of work: ${counted(interrupted, "order")} interrupted, ${done}`;
       line.textContent = text;
       if (left === 0) announce(text);
       else await new Promise((resolve) => setTimeout(resolve, pauseMs));

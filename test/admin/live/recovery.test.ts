@@ -16,7 +16,7 @@ interface Noted {
   readonly pausesMs: readonly number[];
 }
 
-const EQUAL = /(\d+) interrupted, \1 compensated/;
+const EQUAL = /(\d+) orders? interrupted, \1 compensated/;
 
 /** Has a page note when it opens a stream of events, whether that says anything, and for how long it sets timers. */
 const NOTE_TRIES = `(() => {
@@ -100,6 +100,20 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     await says(page.locator("#alarm"), /^1 stuck$/);
   });
 
+  test("where it is narrow, what floats and leads to the panel of what is stuck does not cover that panel", async () => {
+    await fail(file.running.service.journal, "narrow-1", ["payment"], Date.now() - 60_000);
+    await using opened = await openPage(browser, file.running.adminPort, { viewport: { width: 390, height: 844 } });
+    const { page } = opened;
+    await says(page.locator("#stuck-body"), /narrow-1/);
+    await page.locator("#upkeep").scrollIntoViewIfNeeded();
+    await page.locator("#alarm").waitFor();
+    await page.locator("#alarm").click();
+    await page.locator("#alarm").waitFor({ state: "hidden" });
+    expect(await page.locator("#alarm").getAttribute("hidden")).toBeNull();
+    await page.getByRole("button", { name: "Retry payment of narrow-1" }).click();
+    await says(page.locator("#stuck-body"), /Settle\s+compensated/);
+  });
+
   test("keeps the row of a compensation that is being tried, and one about which somebody writes, though no list has them then", async () => {
     await fail(file.running.service.journal, "slow-1", ["payment", "vendor"]);
     await using opened = await openPage(browser, file.running.adminPort);
@@ -167,7 +181,8 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
       expect(await page.locator("#link-text").innerText()).toBe(`live, process ${second.process.pid}`);
       await drawn(page, "failed");
       expect(await page.evaluate("getComputedStyle(document.querySelector('main')).opacity")).toBe("1");
-      const [, interrupted, compensated] = /(\d+) interrupted, (\d+) compensated/.exec(await says(page.locator("#recovered"), EQUAL)) ?? [];
+      const [, interrupted, compensated] =
+        /(\d+) orders? interrupted, (\d+) compensated/.exec(await says(page.locator("#recovered"), EQUAL)) ?? [];
       expect([Number(interrupted) > 0, compensated]).toEqual([true, interrupted]);
       await page.fill("#orders-id", id);
       await page.keyboard.press("Enter");
