@@ -88,6 +88,11 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
     expect(forced.swatches).toEqual(before.swatches);
     // Everything else has the colors of the user.
     expect(forced.heading).not.toBe(before.heading);
+    // The pointer lies on the button that was pressed.
+    const textColor = () => page.evaluate<string>("getComputedStyle(document.querySelector('[aria-pressed=true]')).color");
+    const under = await textColor();
+    await page.mouse.move(0, 0);
+    expect(await textColor()).toBe(under);
   });
 
   test("the picture stands still under the pointer, and goes on without it", async () => {
