@@ -61,12 +61,12 @@ export function figures() {
   }
 
   function showTable() {
-    const rows = plots.flatMap(({ title, unit, series }) =>
+    const rows = plots.flatMap(({ title, unit, shape, series }) =>
       series.map(({ name, label }) => {
         const values = history.of(name).filter((value) => !Number.isNaN(value));
         const mean = values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
         const most = values.length === 0 ? undefined : Math.max(...values);
-        return [title, label, wordOf(name, values.at(-1)), short(mean), short(most), unit];
+        return [title, label, wordOf(name, values.at(-1)), shape === "states" ? "–" : short(mean), wordOf(name, most), unit];
       }),
     );
     const backlog = latest?.backlog;

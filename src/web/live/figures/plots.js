@@ -52,7 +52,7 @@ export function plotsOf(steps) {
     ["Journal", "per second", "lines", 10, ["requests", "requests", "compensated"], ["commits", "commits", "soft"]],
     ["Requests per commit", "", "lines", 4, ["commit size", "most", "compensated"]],
     ["Time of a commit", "ms", "log", 100, ["commit ms", "longest", "soft"]],
-    ["Circuits", "", "states", 2, ...ofEachStep("circuit")],
+    ["Circuits", "closed: calls pass", "states", 2, ...ofEachStep("circuit")],
     [
       "Still to do",
       "rows",

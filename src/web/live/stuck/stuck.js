@@ -9,8 +9,9 @@ import { COMPENSATION_HEADINGS, compensationRow, HELD_HEADINGS, heldRow, LETTER_
 // What waits for less is most likely being tried for the first time.
 const STUCK_S = 3;
 
+const LETTERS_HINT = "Events that the receiver had not taken after 24 hours. Nobody sends them again but you.";
 const HELD_HINT =
-  "Confirmed, an order is compensated, and may be sent again. One that was running may have been placed since the backup: ask its provider " +
+  "What the backup had open; nobody knows what became of it since, so nothing of it is compensated. Confirmed, an order is compensated, and may be sent again. One that was running may have been placed since the backup: ask its provider " +
   "before. POST /restore/confirm confirms all.";
 
 /**
@@ -38,6 +39,7 @@ export function stuck(announce, openOrder) {
   );
   held.root.hidden = true;
   held.root.firstElementChild?.after(element("p", { class: "hint" }, HELD_HINT));
+  letters.root.firstElementChild?.after(element("p", { class: "hint explains" }, LETTERS_HINT));
   compensations.root.firstElementChild?.after(retryAll(announce, () => void read()));
   byId("stuck-body", HTMLElement).append(held.root, compensations.root, letters.root);
   let countsBefore = "";
@@ -70,6 +72,7 @@ export function stuck(announce, openOrder) {
         waits("compensation", { count, oldest_s }),
         waits("event", events),
         dead_letters === 0 ? "no dead letters" : counted(dead_letters, "dead letter"),
+        ...(state === "disabled" ? ["no event is sent: resume below"] : []),
       ].join(" · ");
       if (hint.textContent !== text) hint.textContent = text;
       const counts = `${count} ${dead_letters}`;

@@ -137,8 +137,8 @@ function showLegend(steps) {
     element("li", {}, element("i", { class: `key ${name}`, "aria-hidden": true }, letter), text);
   byId("legend", HTMLElement).replaceChildren(
     ...steps.map((step, index) => key(`lettered ${stepColor(index)}`, step, step.charAt(0).toUpperCase())),
-    key("waits", "waits, beside others"),
-    key("computes", "computes, on a thread of its own"),
+    key("waits", "waits, beside others on a shared thread"),
+    key("computes", "computes, alone on an exclusive thread"),
     key("open", "still runs"),
     key("failure", "failed; an arrow to each step it stopped"),
     key("canceled", "was stopped"),
