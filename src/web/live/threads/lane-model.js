@@ -68,7 +68,7 @@ export class LaneModel {
       this.open.end();
     }
     if (this.#lastNow > 0 && now > this.#lastNow) {
-      const text = restarted ? `process ${this.#pid} ended, ${pid} took over` : "no news";
+      const text = restarted ? `process ${this.#pid} ended → ${pid}` : "no news";
       this.gaps.push({ from: this.#lastNow, to: now, text });
     }
     this.#pid = pid;

@@ -19,7 +19,7 @@ export function trouble(place, announce) {
     came.replaceChildren(...(outcome === "" ? [] : [element("b", {}, "Result "), outcome]));
     press.replaceChildren(element("b", {}, "Press "), one.name);
     watch.replaceChildren(element("b", {}, "Watch "), one.watch);
-    go.replaceChildren(element("b", {}, "Go "), one.go);
+    go.replaceChildren(element("b", {}, "In Go "), one.go);
   };
   return (simulated) => {
     if (simulated === before) return;
@@ -64,5 +64,5 @@ function item(trouble, announce, explain) {
       if (--running === 0) button.classList.remove("running");
     }
   });
-  return element("li", {}, button, says, element("p", { id: `${id}-about`, class: "unseen" }, `Watch ${watch}. Go: ${go}.`));
+  return element("li", {}, button, says, element("p", { id: `${id}-about`, class: "unseen" }, `Watch ${watch}. In Go: ${go}.`));
 }

@@ -90,7 +90,7 @@ export const TROUBLES = [
       {
         name: "Compute",
         watch: "striped bars on threads of their own; the main thread stays calm",
-        go: "preempts goroutines; GOMAXPROCS of them run",
+        go: "goroutines are preempted; GOMAXPROCS of them run",
         make: () => place({ order: { cpu_ms: { payment: 1_200, vendor: 1_200 } } }),
       },
     ],
