@@ -121,7 +121,7 @@ export class OpenConnections {
     this.#update(request.socket, response);
   }
 
-  /** Counts a connection that another part closes. */
+  /** Also for a connection that Node itself closes. */
   countClosed(reason: CloseReason): void {
     this.#closed.set(reason, (this.#closed.get(reason) ?? 0) + 1);
   }
