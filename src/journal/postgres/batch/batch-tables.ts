@@ -120,7 +120,7 @@ export class BatchOutbox implements OutboxTable {
   oldest: readonly (readonly [seq: number, expiresMs: number])[] = [];
   /** Orders of dead letters. */
   readonly letters = new Map<number, string>();
-  expired = 0;
+  expiredDeadLetters = 0;
 
   constructor(enabled: boolean) {
     this.isEnabled = enabled;
@@ -164,6 +164,6 @@ export class BatchOutbox implements OutboxTable {
   }
 
   expireDeadLetters(): number {
-    return this.expired;
+    return this.expiredDeadLetters;
   }
 }
