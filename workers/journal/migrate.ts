@@ -12,7 +12,7 @@ import { tablesOf } from "./tables/tables.ts";
 export function migrate(db: DatabaseSync, version: number, isBackup: boolean): void {
   db.exec("BEGIN IMMEDIATE");
   try {
-    for (const step of MIGRATIONS.slice(version)) db.exec(step);
+    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     if (isBackup) restore(db, Date.now());
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
   } catch (error) {
