@@ -15,7 +15,7 @@ export async function migrate(connection: Connection, migrations: readonly Migra
   await connection.rows(BEGIN);
   try {
     await run("migration_lock", "SELECT pg_advisory_xact_lock($1, 0)", [LOCK_CLASS]);
-    const found = await identityOf(connection);
+    const found = await findOrCreateSchema(connection);
     if ("failure" in found) return found;
     const { clusterId, version, worksWith } = found;
     const newest = migrations.length;
@@ -43,7 +43,7 @@ export async function migrate(connection: Connection, migrations: readonly Migra
   }
 }
 
-async function identityOf(
+async function findOrCreateSchema(
   connection: Connection,
 ): Promise<{ clusterId: string; version: number; worksWith: number } | { failure: string }> {
   const [names] = await connection.rows<[boolean, boolean]>(
