@@ -111,7 +111,7 @@ const HIGHEST = statement("highest_id")`
     SELECT greatest(${SEQUENCES.map((sequence) => `(SELECT last_value FROM ${sequence})`).join(", ")}, (SELECT max(first_id) FROM restores))`;
 const NUMBER_FROM = statement("number_from")`SELECT ${SEQUENCES.map((sequence) => `setval('${sequence}', $1::bigint)`).join(", ")}`;
 const NOTE = statement("note_restore")`INSERT INTO restores (restored_ms, first_id) VALUES ($1, $2)`;
-const CONTINUED = statement("restored_on")`UPDATE cluster SET continued_on = $1, continued_at = now()`;
+const CONTINUE_RESTORED = statement("restored_on")`UPDATE cluster SET continued_on = $1, continued_at = now()`;
 
 /**
  * Holds all that is open in a database that came from a backup, or lost what came last. `life`: that of this node, where it had one.
@@ -137,7 +137,7 @@ export async function holdEverything(connection: Connection, server: string, lif
         await flush(connection, tables, NO_LIFE);
       }
       await connection.rows(NOTE, [nowMs, firstId]);
-      await connection.rows(CONTINUED, [server]);
+      await connection.rows(CONTINUE_RESTORED, [server]);
     }
     await connection.rows(COMMIT);
     return !isDone;

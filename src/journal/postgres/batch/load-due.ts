@@ -96,8 +96,8 @@ export async function loadDueEvents(
   const free = found(rows);
   const isSkipping = free.length < limit && (rows[0]?.[8] ?? 0) > free.length;
   const inOrder = dueOrder(nowMs, leastTried);
-  const dated = ([seq, , , , , , tried, nextTryMs]: EventTuple) => ({ id: seq, tries: tried, nextTryMs });
-  const sorted = free.toSorted((a, b) => inOrder(dated(a), dated(b)));
+  const asDueRow = ([seq, , , , , , tried, nextTryMs]: EventTuple) => ({ id: seq, tries: tried, nextTryMs });
+  const sorted = free.toSorted((a, b) => inOrder(asDueRow(a), asDueRow(b)));
   const items = sorted.slice(0, limit).map(event);
   const nextDueMs = isSkipping ? nowMs + AGAIN_MS : (next?.[0] ?? undefined);
   tables.outbox.page = { items, ...(nextDueMs !== undefined && { nextDueMs }) };
