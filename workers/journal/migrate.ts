@@ -6,8 +6,8 @@ import { addRestore, hold } from "./tables/restores.ts";
 import { tablesOf } from "./tables/tables.ts";
 
 /**
- * Brings the schema to the newest and makes a journal of a backup, in one transaction. Writes also without a step: whether the file can be
- * written.
+ * Brings the schema to the newest and makes a journal of a backup, in one transaction. Writes also where there is nothing to do: whether the
+ * file can be written.
  */
 export function migrate(db: DatabaseSync, version: number, isBackup: boolean): void {
   db.exec("BEGIN IMMEDIATE");
