@@ -26,7 +26,7 @@ export class BatchTables implements Tables {
   readonly heldAttempts = new Set<number>();
   /** Those of them that the rules are to confirm. */
   toConfirm: number[] = [];
-  /** Of orders. */
+  /** Orders that are retired, as the server said, with the number of the last attempt. */
   readonly retiredAttempts = new Map<string, number>();
   expiredActions = 0;
   /** A dead life of which nothing more is open. */
