@@ -63,7 +63,8 @@ const EVENTS = statement("due_events")`${dueRows(
 )}`;
 const NEXT_EVENT = statement("next_due_event")`${nextDue("outbox", "taken_by IS NULL")}`;
 
-type EventTuple = readonly [number, string, string, string, number, number, number, number, number];
+type EventTuple = readonly [seq: number, id: string, orderId: string, payload: string, ...EventEnd];
+type EventEnd = readonly [createdMs: number, expiresMs: number, tries: number, nextTryMs: number, dueCount: number];
 
 export async function loadDueCompensations(
   sql: Sql,
@@ -72,7 +73,7 @@ export async function loadDueCompensations(
 ): Promise<void> {
   const [tries, aheadMs] = groups(nowMs, longestCompensationPauseMs, kind === "first" ? [0, 0] : [1, MOST_TRIES]);
   const [rows, [next]] = await Promise.all([
-    sql.rows<readonly [...CompensationTuple, seen: number]>(COMPENSATIONS, [nowMs, tries, aheadMs, limit + MORE, step, leastTried]),
+    sql.rows<readonly [...CompensationTuple, dueCount: number]>(COMPENSATIONS, [nowMs, tries, aheadMs, limit + MORE, step, leastTried]),
     sql.rows<[number | null]>(NEXT_COMPENSATION, [nowMs, tries, aheadMs, step]),
   ]);
   const records = found(rows).map((row) => compensationRecord(row as unknown as CompensationTuple));
