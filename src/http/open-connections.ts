@@ -64,7 +64,7 @@ export class OpenConnections {
   #checks = 0;
   readonly #onAnswered: (this: ServerResponse) => void;
 
-  /** `onTooMany` is told of each connection that a limit closed, with the client's address. */
+  /** `onTooMany` is told of each connection that is closed because there are too many, with the client's address. */
   constructor(limits: ConnectionLimits, onTooMany: (reason: CloseReason, address: string | undefined) => void = () => {}) {
     this.#limits = limits;
     this.#onTooMany = onTooMany;
