@@ -48,7 +48,7 @@ const ROWS = `
 test.each(["newest", "older"] as const)("a journal with schema 1, the %s, opens and works, with what it holds", async (schema) => {
   writeJournal(file, schema, ROWS);
   if (schema === "older") {
-    using _migration = furtherMigration(UPGRADE);
+    using _further = furtherMigration(UPGRADE);
     new Writer({ file, role: "writer", events: false }).close();
   }
   if (schema === "older") renumber(file);
@@ -142,7 +142,9 @@ test("a further migration is made once: in a journal with schema 1 and in a new 
   const fresh = join(directory, "fresh.db");
   writeJournal(file, "newest", ROWS);
   const before = schemaOf(file);
-  using _migration = furtherMigration("ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE INDEX attempts_by_weight ON attempts (weight);");
+  using _further = furtherMigration(
+    "ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE INDEX attempts_by_weight ON attempts (weight);",
+  );
   // A second time the column would be there.
   for (const path of [file, file, fresh, fresh]) new Writer({ file: path, role: "writer", events: false }).close();
   expect(schemaOf(file)).toEqual(schemaOf(fresh));
@@ -153,7 +155,7 @@ test("a further migration is made once: in a journal with schema 1 and in a new 
 test("a migration that fails leaves nothing behind: the version before goes on with the journal", async () => {
   writeJournal(file, "newest", ROWS);
   {
-    using _migration = furtherMigration(
+    using _further = furtherMigration(
       "UPDATE attempts SET amount = 0; ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE TABLE retired_orders (x);",
     );
     expect(() => new Writer({ file, role: "writer", events: false })).toThrow("table retired_orders already exists");

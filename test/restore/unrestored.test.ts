@@ -70,7 +70,7 @@ test("a backup of an older version is held as well: what it had open is in its t
     BACKUP_ID,
   );
   {
-    using _migration = furtherMigration(UPGRADE);
+    using _further = furtherMigration(UPGRADE);
     new Writer({ file: old, role: "writer", events: false }).close();
   }
   renumber(old);
