@@ -6,7 +6,7 @@ const ADVANTAGE = 1.5;
 // A rate is not reckoned from less.
 const LEAST_OBSERVED_MS = 100;
 
-/** How many asked lately, and how many of them are on their way, by priority. Pure. */
+/** How many asked lately, and how many of them are on their way, by priority. Reads no clock. */
 export class Demand {
   readonly asked = new Float64Array(PRIORITIES);
   /** They have been admitted, and have not asked for their permits yet. */

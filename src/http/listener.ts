@@ -106,7 +106,7 @@ function serverFor(options: ListenOptions, isKnownHost: IsKnownHost, connections
   // Before Node's own listener, so that a connection is known before its first request.
   server.prependListener("connection", (socket) => connections.opened(socket));
   server.on("clientError", (error: NodeJS.ErrnoException) => {
-    if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") connections.count("slow");
+    if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") connections.countClosed("slow");
   });
   return server;
 }

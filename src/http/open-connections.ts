@@ -64,7 +64,7 @@ export class OpenConnections {
   #checks = 0;
   readonly #onAnswered: (this: ServerResponse) => void;
 
-  /** `onTooMany` is told of each connection that a limit closed, with the client's address. */
+  /** `onTooMany` is told of each connection that is closed because there are too many, with the client's address. */
   constructor(limits: ConnectionLimits, onTooMany: (reason: CloseReason, address: string | undefined) => void = () => {}) {
     this.#limits = limits;
     this.#onTooMany = onTooMany;
@@ -105,7 +105,7 @@ export class OpenConnections {
     (socket as Socketed)[CONNECTION] = connection;
     this.#open++;
     if (address !== undefined && address.open++ === 0) this.#addresses.set(address.key, address);
-    this.#isIdle(connection);
+    this.#addToIdle(connection);
     socket.once("close", () => this.#forget(socket));
   }
 
@@ -121,8 +121,8 @@ export class OpenConnections {
     this.#update(request.socket, response);
   }
 
-  /** Counts a connection that another part closes. */
-  count(reason: CloseReason): void {
+  /** Also for a connection that Node itself closes. */
+  countClosed(reason: CloseReason): void {
     this.#closed.set(reason, (this.#closed.get(reason) ?? 0) + 1);
   }
 
@@ -135,17 +135,17 @@ export class OpenConnections {
   #update(socket: Socketed, current: ServerResponse | undefined): void {
     const connection = socket[CONNECTION];
     if (connection === undefined) return;
-    if (current === undefined || current.writableEnded) this.#isIdle(connection);
-    else this.#isBusy(connection);
+    if (current === undefined || current.writableEnded) this.#addToIdle(connection);
+    else this.#removeFromIdle(connection);
   }
 
-  #isIdle(connection: Connection): void {
+  #addToIdle(connection: Connection): void {
     connection.idleSince = this.#checks;
     this.#idle.add(connection.inAll);
     connection.address?.idle.add(connection.inAddress);
   }
 
-  #isBusy({ address, inAll, inAddress }: Connection): void {
+  #removeFromIdle({ address, inAll, inAddress }: Connection): void {
     this.#idle.remove(inAll);
     address?.idle.remove(inAddress);
   }
@@ -178,7 +178,7 @@ export class OpenConnections {
   }
 
   #close(socket: Socket, reason: CloseReason): void {
-    this.count(reason);
+    this.countClosed(reason);
     this.#forget(socket);
     socket.destroy();
   }
@@ -187,7 +187,7 @@ export class OpenConnections {
     const connection = socket[CONNECTION];
     if (connection === undefined) return;
     socket[CONNECTION] = undefined;
-    this.#isBusy(connection);
+    this.#removeFromIdle(connection);
     this.#open--;
     const { address } = connection;
     if (address !== undefined && --address.open === 0) this.#addresses.delete(address.key);

@@ -43,7 +43,7 @@ export class SqliteStore implements JournalStore {
   readonly #threads: Threads;
   readonly #commits: GroupCommit;
   readonly #health: JournalHealth;
-  readonly #reads = new ReadLimit();
+  readonly #readLimit = new ReadLimit();
   #backup: Promise<BackupDone> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -121,7 +121,7 @@ export class SqliteStore implements JournalStore {
 
   async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
     if (this.#closed !== undefined) throw new JournalUnavailable("the journal is closed");
-    return this.#reads.run(query[0], async () => {
+    return this.#readLimit.run(query[0], async () => {
       const { answer, unavailable, fault } = await this.#unlessLost(this.#threads.reader.read(query));
       if (fault !== undefined) throw new Error(fault);
       if (unavailable !== undefined) throw new JournalUnavailable(unavailable);

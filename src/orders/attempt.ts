@@ -133,9 +133,9 @@ export class Attempt implements OrderEntry {
   }
 
   #watch(otherNodes: OtherNodes): () => void {
-    return otherNodes.watchWaiters(this.orderId, this.input.attempt, (isAwaited) => {
-      this.#isAwaitedElsewhere = isAwaited;
-      if (!isAwaited) this.scope.cancel("client_disconnected");
+    return otherNodes.watchWaiters(this.orderId, this.input.attempt, (isAwaitedElsewhere) => {
+      this.#isAwaitedElsewhere = isAwaitedElsewhere;
+      if (!isAwaitedElsewhere) this.scope.cancel("client_disconnected");
     });
   }
 

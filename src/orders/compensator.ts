@@ -136,7 +136,7 @@ export class Compensator {
       first.lane.reserve(-1);
       // The next start tries it.
       if (this.#stop.cause !== undefined) return undefined;
-      return first.attemptNow({ id: ids[index] as number, orderId, amount, attempt, step, tries: 0, order });
+      return first.tryNow({ id: ids[index] as number, orderId, amount, attempt, step, tries: 0, order });
     });
     return Promise.all(tries);
   }
@@ -149,7 +149,7 @@ export class Compensator {
   /** Tries one that was taken, for an operator, whatever is known of the provider. Resolves when the result is stored. Rejects after `stop`. */
   async tryNow(compensation: Compensation): Promise<void> {
     const { again } = this.#bulkheads[compensation.step];
-    await again.attemptNow(compensation);
+    await again.tryNow(compensation);
     // Whoever had it tried may have added others.
     again.postponed();
   }
@@ -174,7 +174,7 @@ export class Compensator {
         ...common,
         idOf: ({ id }) => id,
         take: (request) => journal.takeCompensations(step, kind, request),
-        attempt: (row) => this.#try(row, lane),
+        tryOnce: (row) => this.#try(row, lane),
         lane,
         pace: this.#pace,
         ...(onFault !== undefined && { onFault }),

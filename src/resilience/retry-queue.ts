@@ -29,7 +29,7 @@ export interface RetryQueueOptions<Item> {
    * One try: calls the endpoint and stores durably what came of it, which removes the row or postpones it. It calls `begin` of the lane
    * before its first `await`, `end` at the answer, and `notify` when it made another row due. A rejection is a bug, followed by a pause.
    */
-  readonly attempt: (item: Item) => Promise<void>;
+  readonly tryOnce: (item: Item) => Promise<void>;
   readonly lane: Lane;
   /** How many tries per second there may be, perhaps with those of other queues. Absent: no limit. The owner closes it. */
   readonly pace?: Pace;
@@ -101,7 +101,7 @@ export class RetryQueue<Item> {
   }
 
   /** Tries a row of the caller now, whatever lane and pace say, also while paused. Resolves when the try has ended. Rejects after `stop`. */
-  async attemptNow(item: Item): Promise<void> {
+  async tryNow(item: Item): Promise<void> {
     if (this.#phase === "stopped") throw new Error("the retry queue was stopped");
     return this.#start(item, false);
   }
@@ -202,7 +202,7 @@ export class RetryQueue<Item> {
 
   async #try(item: Item): Promise<void> {
     try {
-      await this.#options.attempt(item);
+      await this.#options.tryOnce(item);
       this.#faults = 0;
     } catch (error) {
       this.#failed("a retry failed unexpectedly", error);

@@ -162,7 +162,7 @@ export class PoolThreads {
     if (thread !== undefined) this.#died(thread);
     // After its tasks have settled: until then the row says what it had received. It may have died between its claim and its message.
     const row = thread?.row ?? tracker.rowOf(id);
-    if (row !== undefined) tracker.settle(row);
+    if (row !== undefined) tracker.release(row);
     // Not ready yet, and perhaps not even given its standing task: then Piscina says nothing of its death.
     if (thread === undefined) setImmediate(() => this.#failOrphanedStarts());
   }

@@ -137,7 +137,7 @@ export class Tracker {
   }
 
   /** Empties a row after the `exit` event of its thread, never before: until then the thread may still write. Main thread. */
-  settle(row: number): void {
+  release(row: number): void {
     this.#departed += this.read(row).started;
     this.#known[row] = nothing();
     // The owner, word 0, goes last: from then on a starting thread may claim the row.

@@ -74,7 +74,7 @@ export class WebhookDelivery {
     this.#queue = new RetryQueue({
       idOf: ({ seq }) => seq,
       take: (request) => this.#journal.run(() => this.#take({ ...request, nowMs: clock.nowMs() })),
-      attempt: (event) => this.#attempt(event),
+      tryOnce: (event) => this.#try(event),
       lane: this.#receiver.lane,
       clock,
       random,
@@ -123,7 +123,7 @@ export class WebhookDelivery {
     return taken;
   }
 
-  async #attempt(event: OrderEvent): Promise<void> {
+  async #try(event: OrderEvent): Promise<void> {
     // Others may send it now. No turn passes where that is known: the receiver's health counts what has begun.
     const isOwn = this.#taken.isOwn(event);
     if (isOwn !== true && !(await isOwn)) return;

@@ -87,7 +87,7 @@ test("on PostgreSQL those are listed that have not ended, by name and life, with
     rows: async ({ text }, values = []) => (await client.query({ text, values: [...values], rowMode: "array" })).rows as never,
   };
   await client.query(`CREATE SCHEMA ${SCHEMA}; SET search_path = ${SCHEMA}`);
-  for (const step of MIGRATIONS) await client.query(step.sql);
+  for (const migration of MIGRATIONS) await client.query(migration.sql);
   expect(await listNodes(sql, 1)).toEqual([]);
 
   // In the order of the database's own collation "b" comes before "C".

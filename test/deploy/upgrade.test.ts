@@ -19,7 +19,7 @@ interface Answered {
   readonly text: string;
 }
 
-/** This version with one more step of the schema: the version after this one, as far as a journal can know. */
+/** This version with one more migration of the schema: the version after this one, as far as a journal can know. */
 function makeNextVersion(directory: string): string {
   const next = join(directory, "next");
   for (const path of ["src", "workers", "package.json"]) cpSync(join(PROJECT, path), join(next, path), { recursive: true });

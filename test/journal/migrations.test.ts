@@ -9,7 +9,7 @@ import type { StepName } from "../../src/orders/steps.ts";
 import { MIGRATIONS } from "../../workers/journal/migrations.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { answerTo, DAY_MS, dueAt, FAR, NOW } from "./journal-fixture.ts";
-import { furtherStep, renumber, UPGRADE, writeJournal } from "./older-schema.ts";
+import { furtherMigration, renumber, UPGRADE, writeJournal } from "./older-schema.ts";
 
 let directory: string;
 let file: string;
@@ -48,7 +48,7 @@ const ROWS = `
 test.each(["newest", "older"] as const)("a journal with schema 1, the %s, opens and works, with what it holds", async (schema) => {
   writeJournal(file, schema, ROWS);
   if (schema === "older") {
-    using _step = furtherStep(UPGRADE);
+    using _further = furtherMigration(UPGRADE);
     new Writer({ file, role: "writer", events: false }).close();
   }
   if (schema === "older") renumber(file);
@@ -129,7 +129,7 @@ test("a row that names neither its state nor whether its answer was received is 
   db.close();
 });
 
-test("a further step is made once: in a journal with schema 1 and in a new one, which have the same schema then", () => {
+test("a further migration is made once: in a journal with schema 1 and in a new one, which have the same schema then", () => {
   const schemaOf = (path: string) => {
     const db = new DatabaseSync(path);
     const columns = `SELECT m.name AS owner, i.name, i.type, i."notnull", i.dflt_value, i.pk
@@ -142,7 +142,9 @@ test("a further step is made once: in a journal with schema 1 and in a new one, 
   const fresh = join(directory, "fresh.db");
   writeJournal(file, "newest", ROWS);
   const before = schemaOf(file);
-  using _step = furtherStep("ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE INDEX attempts_by_weight ON attempts (weight);");
+  using _further = furtherMigration(
+    "ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE INDEX attempts_by_weight ON attempts (weight);",
+  );
   // A second time the column would be there.
   for (const path of [file, file, fresh, fresh]) new Writer({ file: path, role: "writer", events: false }).close();
   expect(schemaOf(file)).toEqual(schemaOf(fresh));
@@ -150,10 +152,10 @@ test("a further step is made once: in a journal with schema 1 and in a new one, 
   expect([before.version, schemaOf(file).version]).toEqual([MIGRATIONS.length - 1, MIGRATIONS.length]);
 });
 
-test("a step that fails leaves nothing behind: the version before goes on with the journal", async () => {
+test("a migration that fails leaves nothing behind: the version before goes on with the journal", async () => {
   writeJournal(file, "newest", ROWS);
   {
-    using _step = furtherStep(
+    using _further = furtherMigration(
       "UPDATE attempts SET amount = 0; ALTER TABLE attempts ADD COLUMN weight INTEGER; CREATE TABLE retired_orders (x);",
     );
     expect(() => new Writer({ file, role: "writer", events: false })).toThrow("table retired_orders already exists");

@@ -14,18 +14,18 @@ export function writeJournal(file: string, schema: "older" | "newest", rows: str
   const inThoseWords = (sql: string) => (schema === "older" ? sql.replaceAll("last_answer", "last_reply") : sql);
   const db = new DatabaseSync(file);
   db.exec("PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON");
-  for (const step of MIGRATIONS) db.exec(inThoseWords(step));
+  for (const migration of MIGRATIONS) db.exec(inThoseWords(migration));
   db.exec(inThoseWords(rows));
   if (schema === "older") db.exec("UPDATE compensations SET state = 'waiting' WHERE state = 'pending'");
   db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${MIGRATIONS.length}`);
   db.close();
 }
 
-/** Until disposed of, the schema has a further step on this thread. A journal's own threads do not know of it. */
-export function furtherStep(step: string): Disposable {
-  const steps = MIGRATIONS as string[];
-  steps.push(step);
-  return { [Symbol.dispose]: () => steps.pop() };
+/** Until disposed of, the schema has a further migration on this thread. A journal's own threads do not know of it. */
+export function furtherMigration(migration: string): Disposable {
+  const migrations = MIGRATIONS as string[];
+  migrations.push(migration);
+  return { [Symbol.dispose]: () => migrations.pop() };
 }
 
 /** Gives a journal with the newest schema, upgraded on this thread, the number by which the journal's own threads know that schema. */

@@ -27,7 +27,7 @@ const EXPAND = `{ worksWith: 1, sql: \`
 /** Nothing of the first version works on it any more. */
 const CONTRACT = "{ worksWith: 2, sql: `ALTER TABLE attempts ADD CHECK (accepted_by >= 2) NOT VALID` },";
 
-/** This project with more steps of the schema: a later version of it. */
+/** This project with more migrations of the schema: a later version of it. */
 function laterVersion(name: string, migrations: readonly string[]): CopiedProject {
   const project = new CopiedProject(name);
   const text = project.read(SCHEMA_FILE);

@@ -41,7 +41,7 @@ export class QueueFixture {
     this.queue = new RetryQueue<Row>({
       idOf: ({ id }) => id,
       take: (request) => this.rows.take(request),
-      attempt: (row) => this.#attempt(row),
+      tryOnce: (row) => this.#try(row),
       lane: this.lane,
       clock: this.clock,
       onFault: (message) => this.faults.push(message),
@@ -99,7 +99,7 @@ export class QueueFixture {
     return [this.queue.inFlight, this.rows.busy, this.clock.timers];
   }
 
-  async #attempt(row: Row): Promise<void> {
+  async #try(row: Row): Promise<void> {
     this.tried.push(row.id);
     this.mostInFlight = Math.max(this.mostInFlight, ++this.running);
     const call = this.lane.begin();

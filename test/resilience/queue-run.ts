@@ -66,7 +66,7 @@ export class QueueRun {
         new RetryQueue<Row>({
           idOf: ({ id }) => id,
           take: (request) => this.#take(request, kind),
-          attempt: (row) => this.#attempt(row, kind),
+          tryOnce: (row) => this.#tryOnce(row, kind),
           lane: this.lanes[kind],
           ...(this.pace !== undefined && { pace: this.pace }),
           clock,
@@ -116,7 +116,7 @@ export class QueueRun {
 
   #handIn(row: Row, by: "order" | "operator", queue: RetryQueue<Row> | undefined): Promise<void> | undefined {
     this.handedInBy = by;
-    const ended = queue?.attemptNow(row);
+    const ended = queue?.tryNow(row);
     this.handedInBy = undefined;
     return ended;
   }
@@ -146,7 +146,7 @@ export class QueueRun {
     return this.rows.take(request, this.marks ? kind : undefined);
   }
 
-  async #attempt(row: Row, kind: Kind): Promise<void> {
+  async #tryOnce(row: Row, kind: Kind): Promise<void> {
     const { id, tries } = row;
     const { handedInBy } = this;
     const now = this.rows.get(id);

@@ -66,7 +66,7 @@ test("stop waits for the tries and the look under way; what the look brings is n
   const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
     take: at.holdingLook(2, answered),
-    async attempt({ id }) {
+    async tryOnce({ id }) {
       at.tried.push(id);
       await called.passed;
       await at.rows.done(id);
@@ -207,7 +207,7 @@ test("the pace is kept, and bounds nobody who tries now", async () => {
   const [row] = at.rows.waiting();
   if (row === undefined) throw new Error("no row");
   at.rows.mark(row.id);
-  await at.queue.attemptNow(row);
+  await at.queue.tryNow(row);
   expect(at.tried).toHaveLength(104);
   expect(await at.stop()).toEqual([0, 0, 0]);
 });

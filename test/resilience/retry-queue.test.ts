@@ -115,7 +115,7 @@ test("try now: whatever the health and a pause, beside the tries of the queue", 
   at.takeDown();
   at.rows.mark(second.id);
   let ended = false;
-  const forced = at.queue.attemptNow(second).then(() => (ended = true));
+  const forced = at.queue.tryNow(second).then(() => (ended = true));
   expect([at.tried, at.queue.inFlight, ended]).toEqual([[1, 2], 2, false]);
   gate.open();
   await forced;
@@ -128,7 +128,7 @@ test("try now: whatever the health and a pause, beside the tries of the queue", 
   await at.until(() => at.rows.size === 0);
   expect(at.tried).toEqual([1, 2, 3]);
   expect(await at.stop()).toEqual([0, 0, 0]);
-  await expect(at.queue.attemptNow(third)).rejects.toThrow("stopped");
+  await expect(at.queue.tryNow(third)).rejects.toThrow("stopped");
 });
 
 test("paused: nothing is tried or taken, what is under way goes on", async () => {
@@ -161,7 +161,7 @@ test("a look that began before a try was stored, and says that nothing is due fo
   const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
     take: at.holdingLook(2, answered),
-    async attempt({ id }) {
+    async tryOnce({ id }) {
       at.tried.push(id);
       await called.passed;
       if (at.tried.length === 1) await at.rows.failed(id, at.clock.nowMs() + 1_000);
@@ -224,7 +224,7 @@ test("a notify while the journal has the rows together and has not answered lead
   const queue = new RetryQueue<Row>({
     idOf: ({ id }) => id,
     take: at.holdingLook(1, answered),
-    attempt: ({ id }) => at.rows.done(id),
+    tryOnce: ({ id }) => at.rows.done(id),
     lane: at.lane,
     clock: at.clock,
   });

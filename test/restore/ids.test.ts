@@ -98,7 +98,7 @@ describe("no id of a row and no number of an attempt is given a second time", ()
     ["right", Date.UTC(2026, 10, 21)],
   ])("though the clock is %s", (_, nowMs) => {
     const db = new DatabaseSync(":memory:");
-    for (const step of MIGRATIONS) db.exec(step);
+    for (const migration of MIGRATIONS) db.exec(migration);
     db.exec(`INSERT INTO operator_actions (id, at_ms, actor, action) VALUES (${2 ** 42}, 0, '', 'resume')`);
     let last = attemptAfter(restoresOf(db).firstIds, 41);
     let highest = 2 ** 42;
@@ -125,7 +125,7 @@ describe("no id of a row and no number of an attempt is given a second time", ()
   test("by two restores of one backup, though its journal is ahead of the clock", () => {
     const restoredAgain = () => {
       const db = new DatabaseSync(":memory:");
-      for (const step of MIGRATIONS) db.exec(step);
+      for (const migration of MIGRATIONS) db.exec(migration);
       // An earlier restore, a moment ago.
       db.exec(`INSERT INTO restores (restored_ms, first_id) VALUES (${NOW}, ${2 ** 45})`);
       addRestore(db, NOW);

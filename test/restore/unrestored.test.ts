@@ -6,7 +6,7 @@ import type { Operation } from "../../src/journal/protocol.ts";
 import type { Backlog } from "../../src/orders/operator-journal.ts";
 import { Writer } from "../../workers/journal/writer.ts";
 import { JournalFixture, NOW, pending } from "../journal/journal-fixture.ts";
-import { furtherStep, renumber, UPGRADE, writeJournal } from "../journal/older-schema.ts";
+import { furtherMigration, renumber, UPGRADE, writeJournal } from "../journal/older-schema.ts";
 import { addOpenWork, backUp, expectNothingGoesOn, heldIn, restoreFrom } from "./open-work.ts";
 
 /** "ORDB". */
@@ -70,7 +70,7 @@ test("a backup of an older version is held as well: what it had open is in its t
     BACKUP_ID,
   );
   {
-    using _step = furtherStep(UPGRADE);
+    using _further = furtherMigration(UPGRADE);
     new Writer({ file: old, role: "writer", events: false }).close();
   }
   renumber(old);

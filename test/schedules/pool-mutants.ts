@@ -154,7 +154,7 @@ export const POOL_MUTANTS: readonly Mutant[] = [
     name: "a row is emptied before its tasks have settled",
     file: POOL,
     from: "    if (thread !== undefined) this.#died(thread);\n",
-    to: "    if (thread?.row !== undefined) tracker.settle(thread.row);\n    if (thread !== undefined) this.#died(thread);\n",
+    to: "    if (thread?.row !== undefined) tracker.release(thread.row);\n    if (thread !== undefined) this.#died(thread);\n",
     foundBy: "a thread dies while tasks are on their way to it",
   },
   {

@@ -30,7 +30,7 @@ test("counts beyond what a word of shared memory holds, again and again, and of 
         low = (word + 1) % 2 ** 32;
       }
     }
-    tracker.settle(row);
+    tracker.release(row);
     expect(tracker.totals()).toEqual({ running: 0, started: tasks, finished: tasks });
   }
   expect(tasks).toBe(2 * 3 * 2 ** 32);
@@ -49,7 +49,7 @@ test("a task that was given up counts as finished, also after it has ended by it
   expect(tracker.totals()).toEqual({ running: 1, started: 3, finished: 2 });
   tracker.countEnd(row);
   expect(tracker.totals()).toEqual({ running: 0, started: 3, finished: 3 });
-  tracker.settle(row);
+  tracker.release(row);
   expect(tracker.totals()).toEqual({ running: 0, started: 3, finished: 3 });
   tracker.countStart(tracker.claim(2));
   expect(tracker.totals()).toEqual({ running: 1, started: 4, finished: 3 });
@@ -93,7 +93,7 @@ test("tasks of a thread that was killed count as finished at once, also while it
   tracker.countEnd(dying);
   tracker.countStart(dying);
   expect(tracker.totals()).toEqual({ running: 1, started: 4, finished: 3 });
-  tracker.settle(dying);
+  tracker.release(dying);
   expect(tracker.totals()).toEqual({ running: 1, started: 4, finished: 3 });
   // The thread that gets its row counts from 0, and its tasks run.
   expect(tracker.claim(3)).toBe(dying);
@@ -104,23 +104,23 @@ test("tasks of a thread that was killed count as finished at once, also while it
   expect(tracker.totals()).toEqual({ running: 0, started: 5, finished: 5 });
 });
 
-test("tasks that ran when their thread died count as finished once its row is settled", () => {
+test("tasks that ran when their thread died count as finished once its row is released", () => {
   const tracker = new Tracker(Layout.allocate({ slots: 1, rows: 1 }));
   const row = tracker.claim(1);
   for (let n = 0; n < 3; n++) tracker.countStart(row);
   tracker.countEnd(row);
   expect(tracker.totals()).toEqual({ running: 2, started: 3, finished: 1 });
-  tracker.settle(row);
+  tracker.release(row);
   expect(tracker.totals()).toEqual({ running: 0, started: 3, finished: 3 });
 });
 
-test("a thread finds a free row, and is found there until it has been settled; when all are taken it is told", () => {
+test("a thread finds a free row, and is found there until it has been released; when all are taken it is told", () => {
   const tracker = new Tracker(Layout.allocate({ slots: 1, rows: 2 }));
   expect(tracker.rowOf(7)).toBeUndefined();
   expect([tracker.claim(7), tracker.claim(8)]).toEqual([0, 1]);
   expect([tracker.rowOf(7), tracker.rowOf(8)]).toEqual([0, 1]);
   expect(() => tracker.claim(9)).toThrow("no free tracker row for thread 9: all 2 are taken");
-  tracker.settle(0);
+  tracker.release(0);
   expect([tracker.rowOf(7), tracker.rowOf(8)]).toEqual([undefined, 1]);
   expect(tracker.claim(9)).toBe(0);
 });
@@ -135,7 +135,7 @@ test.each([0, 2 ** 31 - 2, -2])("tells which messages have been received, from %
     tracker.countReceived(row);
     expect([n, tracker.hasReceived(row, before + n)]).toEqual([n, true]);
   }
-  tracker.settle(row);
+  tracker.release(row);
   expect(tracker.hasReceived(tracker.claim(2), 1)).toBe(false);
 });
 

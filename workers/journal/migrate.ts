@@ -6,13 +6,13 @@ import { addRestore, hold } from "./tables/restores.ts";
 import { tablesOf } from "./tables/tables.ts";
 
 /**
- * Brings the schema to the newest and makes a journal of a backup, in one transaction. Writes also without a step: whether the file can be
- * written.
+ * Brings the schema to the newest and makes a journal of a backup, in one transaction. Writes also where there is nothing to do: whether the
+ * file can be written.
  */
 export function migrate(db: DatabaseSync, version: number, isBackup: boolean): void {
   db.exec("BEGIN IMMEDIATE");
   try {
-    for (const step of MIGRATIONS.slice(version)) db.exec(step);
+    for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
     if (isBackup) restore(db, Date.now());
     db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`);
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * The schema, as the steps that led to it. Step N takes a database from number N-1 to N (`PRAGMA user_version`). A step
- * that has been released is never edited; a change is a new step.
+ * The schema, as the migrations that led to it. Migration N takes a database from number N-1 to N (`PRAGMA user_version`).
+ * One that has been released is never edited; a change is a new one.
  *
  * Orders that end are appended: their rows and their compensations go to the end of their tables, and what is
  * written at random places is one small index entry. What still runs is in a table of its own, so that looking

@@ -46,8 +46,8 @@ export class OrderMetrics {
     (this.#refused[KIND_INDEX[kind]] as number)++;
   }
 
-  /** `refused`: by admission, by reason. */
-  families(refused: AdmissionFigures["refused"]): Family[] {
+  /** `refusedByAdmission`: how many, by reason. */
+  families(refusedByAdmission: AdmissionFigures["refused"]): Family[] {
     const steps = STEPS.flatMap((step, row) =>
       STEP_STATUSES.map((status, column) => ({
         labels: { step, status },
@@ -58,7 +58,7 @@ export class OrderMetrics {
       counter(
         "orders_refused_total",
         "Orders refused for what goes on in the service, and not for what is in them, by reason.",
-        this.#refusedSamples(refused),
+        this.#refusedSamples(refusedByAdmission),
       ),
       counter("orders_total", "Orders by how they ended. A refused one began no step.", this.#orderSamples()),
       this.#orderSeconds.family("order_duration_seconds", "From the request to the stored outcome, of orders that were not refused."),
@@ -83,12 +83,12 @@ export class OrderMetrics {
     }
   }
 
-  #refusedSamples(byAdmission: AdmissionFigures["refused"]): Sample[] {
+  #refusedSamples(refusedByAdmission: AdmissionFigures["refused"]): Sample[] {
     const count = (kind: ErrorKind) => this.#refused[KIND_INDEX[kind]] as number;
-    const { deadline, limit, max_in_flight } = byAdmission;
+    const { deadline, limit, max_in_flight } = refusedByAdmission;
     // All other refusals as `overloaded` are for want of something: the journal, another node's word, the end of the start.
     const unavailable = Math.max(0, count("overloaded") - deadline - limit - max_in_flight);
-    const reasons = { ...byAdmission, unavailable, rate_limited: count("rate_limited"), shutting_down: count("shutting_down") };
+    const reasons = { ...refusedByAdmission, unavailable, rate_limited: count("rate_limited"), shutting_down: count("shutting_down") };
     return Object.entries(reasons).map(([reason, value]) => ({ labels: { reason }, value }));
   }
 

@@ -12,8 +12,8 @@ import { BEGIN, COMMIT, ROLLBACK, statement } from "./sql.ts";
 
 // The timeline changes with each promotion and each recovery to a point in time.
 const SERVER = statement("server")`
-    SELECT c.id, c.continued_on, (SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
-         FROM cluster c`;
+    SELECT continued_on, (SELECT system_identifier FROM pg_control_system()) || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+         FROM cluster`;
 const CONTINUE = statement("continue")`UPDATE cluster SET continued_on = $1, continued_at = now() WHERE continued_on <> $1`;
 const LAST_BATCH = statement("last_batch")`SELECT last_batch FROM nodes WHERE life = $1 AND ended_ms IS NULL`;
 const RESTORES = statement("restores")`SELECT first_id FROM restores ORDER BY id DESC`;
@@ -63,9 +63,9 @@ export class Continuity {
   async #isContinued(connection: Connection, life: Life | undefined): Promise<boolean> {
     const startMs = monotonicMs();
     for (;;) {
-      const [row] = await connection.rows<[string, string, string]>(SERVER);
+      const [row] = await connection.rows<[string, string]>(SERVER);
       if (row === undefined) throw new JournalUnavailable("the database has no cluster");
-      const [, continuedOn, server] = row;
+      const [continuedOn, server] = row;
       if (isBehind(server, this.server)) {
         throw new UnfitDatabase(
           `it was replaced by a standby (${server}, and this node has seen ${this.server} since); a restart believes it`,
@@ -111,7 +111,7 @@ const HIGHEST = statement("highest_id")`
     SELECT greatest(${SEQUENCES.map((sequence) => `(SELECT last_value FROM ${sequence})`).join(", ")}, (SELECT max(first_id) FROM restores))`;
 const NUMBER_FROM = statement("number_from")`SELECT ${SEQUENCES.map((sequence) => `setval('${sequence}', $1::bigint)`).join(", ")}`;
 const NOTE = statement("note_restore")`INSERT INTO restores (restored_ms, first_id) VALUES ($1, $2)`;
-const CONTINUED = statement("restored_on")`UPDATE cluster SET continued_on = $1, continued_at = now()`;
+const CONTINUE_RESTORED = statement("restored_on")`UPDATE cluster SET continued_on = $1, continued_at = now()`;
 
 /**
  * Holds all that is open in a database that came from a backup, or lost what came last. `life`: that of this node, where it had one.
@@ -137,7 +137,7 @@ export async function holdEverything(connection: Connection, server: string, lif
         await flush(connection, tables, NO_LIFE);
       }
       await connection.rows(NOTE, [nowMs, firstId]);
-      await connection.rows(CONTINUED, [server]);
+      await connection.rows(CONTINUE_RESTORED, [server]);
     }
     await connection.rows(COMMIT);
     return !isDone;

@@ -15,7 +15,7 @@ export async function migrate(connection: Connection, migrations: readonly Migra
   await connection.rows(BEGIN);
   try {
     await run("migration_lock", "SELECT pg_advisory_xact_lock($1, 0)", [LOCK_CLASS]);
-    const found = await identityOf(connection);
+    const found = await findOrCreateSchema(connection);
     if ("failure" in found) return found;
     const { clusterId, version, worksWith } = found;
     const newest = migrations.length;
@@ -27,7 +27,7 @@ export async function migrate(connection: Connection, migrations: readonly Migra
     const tooOld = await tooOldNodes(connection, version, oldest);
     if (tooOld !== undefined)
       return { failure: `schema ${newest} would stop the nodes ${tooOld}, which run and know up to less than ${oldest}` };
-    // Every batch begins with its node's row. Whoever waits for that has locked nothing else, so no step waits for a batch that waits for it.
+    // Every batch begins with its node's row. One that waits for it has locked nothing else, so it and a migration never wait for each other.
     if (version > 0) await connection.script("LOCK TABLE nodes IN ACCESS EXCLUSIVE MODE");
     for (const { sql } of migrations.slice(version)) await connection.script(sql);
     await run(
@@ -43,7 +43,7 @@ export async function migrate(connection: Connection, migrations: readonly Migra
   }
 }
 
-async function identityOf(
+async function findOrCreateSchema(
   connection: Connection,
 ): Promise<{ clusterId: string; version: number; worksWith: number } | { failure: string }> {
   const [names] = await connection.rows<[boolean, boolean]>(

@@ -62,7 +62,7 @@ export class PostgresStore implements JournalStore {
   readonly others: OtherNodes;
   /** Others have ended this node's life, and closed what it ran. Returns how many orders that were. */
   onLifeEnded: (() => number) | undefined;
-  readonly #limit = new ReadLimit();
+  readonly #readLimit = new ReadLimit();
   #readFrom: string;
   #isClosing = false;
   #closed: Promise<void> | undefined;
@@ -153,7 +153,7 @@ export class PostgresStore implements JournalStore {
   async read<Name extends QueryName>(query: Query & readonly [Name, ...unknown[]]): Promise<Answers[Name]> {
     if (this.#isClosing) throw new JournalUnavailable("the journal is closed");
     try {
-      return await this.#limit.run(query[0], () => this.#queries.run<Name>(query));
+      return await this.#readLimit.run(query[0], () => this.#queries.run<Name>(query));
     } catch (error) {
       throw error instanceof SqlError ? new JournalUnavailable(error.message) : error;
     }

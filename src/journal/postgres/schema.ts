@@ -13,9 +13,9 @@ export interface Migration {
 }
 
 /**
- * The steps that led to the schema. Step N takes it from version N-1 to N. A step that has been released is never edited; a change is a new
- * one. Two versions of the service run beside each other during an upgrade, so a step only adds what the version before can ignore; what
- * that version still uses goes one version later.
+ * The migrations that led to the schema. Number N takes it from version N-1 to N. One that has been released is never edited; a change is
+ * a new one. Two versions of the service run beside each other during an upgrade, so a migration only adds what the version before can
+ * ignore; what that version still uses goes one version later.
  *
  * One row for an attempt from its acceptance on, never moved: with tables of their own for attempts that run and that have ended, an order
  * could run twice (one node looks for it in the first, another one ends it, the first looks into the second).

@@ -13,7 +13,7 @@ export interface CapacityOptions {
    * others could use the permit. For permits whose holders stop at the deadline.
    */
   readonly endsHopelessWaits?: boolean;
-  /** How long who waits does so at most, about: see `HoldTime`. */
+  /** About the longest that anybody waits: see `HoldTime`. */
   readonly patienceMs?: number;
   /** On the clock of `monotonicMs`, which deadlines are on. */
   readonly nowMs?: () => number;

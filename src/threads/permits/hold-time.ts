@@ -5,15 +5,16 @@ const SAMPLES = 32;
 const ASSUMED_SHARE = 1 / 20;
 
 /**
- * How long permits of one kind are held, from the last holds. `nowMs` is of one clock. What keeps others away must not be believed for
- * ever: where somebody was turned away and no hold has ended for as long as who waits does so at most (`patienceMs`), all times count for
- * half after each further such time. Pure.
+ * How long permits of one kind are held, from the last holds. Times that turn others away must not be believed for ever: where somebody was
+ * turned away (`doubt`) and no hold has ended for `patienceMs`, about the longest that anybody waits, all times halve with each further
+ * `patienceMs`. Reads no clock: each `nowMs` is of the same one.
  */
 export class HoldTime {
   readonly #patienceMs: number;
   readonly #recent: number[] = [];
   #oldest = 0;
   #doubtedSinceMs: number | undefined;
+  /** Who waits for a permit of this kind. `Capacity` counts. */
   waiting = 0;
 
   constructor(patienceMs: number) {

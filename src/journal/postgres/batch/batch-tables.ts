@@ -26,7 +26,7 @@ export class BatchTables implements Tables {
   readonly heldAttempts = new Set<number>();
   /** Those of them that the rules are to confirm. */
   toConfirm: number[] = [];
-  /** Of orders. */
+  /** Orders that are retired, as the server said, with the number of the last attempt. */
   readonly retiredAttempts = new Map<string, number>();
   expiredActions = 0;
   /** A dead life of which nothing more is open. */
@@ -120,7 +120,7 @@ export class BatchOutbox implements OutboxTable {
   oldest: readonly (readonly [seq: number, expiresMs: number])[] = [];
   /** Orders of dead letters. */
   readonly letters = new Map<number, string>();
-  expired = 0;
+  expiredDeadLetters = 0;
 
   constructor(enabled: boolean) {
     this.isEnabled = enabled;
@@ -164,6 +164,6 @@ export class BatchOutbox implements OutboxTable {
   }
 
   expireDeadLetters(): number {
-    return this.expired;
+    return this.expiredDeadLetters;
   }
 }

@@ -63,7 +63,8 @@ const EVENTS = statement("due_events")`${dueRows(
 )}`;
 const NEXT_EVENT = statement("next_due_event")`${nextDue("outbox", "taken_by IS NULL")}`;
 
-type EventTuple = readonly [number, string, string, string, number, number, number, number, number];
+type EventTuple = readonly [seq: number, id: string, orderId: string, payload: string, ...EventEnd];
+type EventEnd = readonly [createdMs: number, expiresMs: number, tries: number, nextTryMs: number, dueCount: number];
 
 export async function loadDueCompensations(
   sql: Sql,
@@ -72,7 +73,7 @@ export async function loadDueCompensations(
 ): Promise<void> {
   const [tries, aheadMs] = groups(nowMs, longestCompensationPauseMs, kind === "first" ? [0, 0] : [1, MOST_TRIES]);
   const [rows, [next]] = await Promise.all([
-    sql.rows<readonly [...CompensationTuple, seen: number]>(COMPENSATIONS, [nowMs, tries, aheadMs, limit + MORE, step, leastTried]),
+    sql.rows<readonly [...CompensationTuple, dueCount: number]>(COMPENSATIONS, [nowMs, tries, aheadMs, limit + MORE, step, leastTried]),
     sql.rows<[number | null]>(NEXT_COMPENSATION, [nowMs, tries, aheadMs, step]),
   ]);
   const records = found(rows).map((row) => compensationRecord(row as unknown as CompensationTuple));
@@ -96,8 +97,8 @@ export async function loadDueEvents(
   const free = found(rows);
   const isSkipping = free.length < limit && (rows[0]?.[8] ?? 0) > free.length;
   const inOrder = dueOrder(nowMs, leastTried);
-  const dated = ([seq, , , , , , tried, nextTryMs]: EventTuple) => ({ id: seq, tries: tried, nextTryMs });
-  const sorted = free.toSorted((a, b) => inOrder(dated(a), dated(b)));
+  const asDueRow = ([seq, , , , , , tried, nextTryMs]: EventTuple) => ({ id: seq, tries: tried, nextTryMs });
+  const sorted = free.toSorted((a, b) => inOrder(asDueRow(a), asDueRow(b)));
   const items = sorted.slice(0, limit).map(event);
   const nextDueMs = isSkipping ? nowMs + AGAIN_MS : (next?.[0] ?? undefined);
   tables.outbox.page = { items, ...(nextDueMs !== undefined && { nextDueMs }) };

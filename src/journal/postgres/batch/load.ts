@@ -101,7 +101,7 @@ export async function load(sql: Sql, tables: BatchTables, operations: readonly O
         others.push(countInto(sql, EXPIRE_KEYS, operation, (count) => (tables.keys.expired = count)));
         break;
       case "expireDeadLetters":
-        others.push(countInto(sql, EXPIRE_LETTERS, operation, (count) => (tables.outbox.expired = count)));
+        others.push(countInto(sql, EXPIRE_LETTERS, operation, (count) => (tables.outbox.expiredDeadLetters = count)));
         break;
       case "expireActions":
         others.push(countInto(sql, EXPIRE_ACTIONS, operation, (count) => (tables.expiredActions = count)));

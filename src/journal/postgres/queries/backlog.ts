@@ -7,7 +7,7 @@ import { type Sql, statement } from "../sql.ts";
 import { openById } from "./compensation-list.ts";
 import { Lagging } from "./lagging.ts";
 
-// Of each kind: some milliseconds, every second.
+// Counted every second, which takes some milliseconds for each kind.
 const FEW = 10_000;
 // What a statement can count in some seconds.
 const MOST = 5_000_000;
@@ -17,7 +17,8 @@ const MAX_AGE_MS = 30_000;
 const COUNTS = statement("backlog-counts")`SELECT ${[
   count("outbox"),
   count("dead_letters"),
-  ...STEPS.flatMap((step) => [openOf(step, OPEN_STATES), openOf(step, ["held"])]),
+  ...STEPS.map((step) => openOf(step, OPEN_STATES)),
+  ...STEPS.map((step) => openOf(step, ["held"])),
 ].join(",\n")}`;
 
 // One event that was put back after it had been given up waits since then.
@@ -58,11 +59,13 @@ export class PostgresBacklog {
     const few = await this.#counts(FEW);
     const many = few.includes(FEW) ? await this.#many.value() : [];
     // A count of long ago may be below what there is now.
-    const [events = 0, deadLetters = 0, ...steps] = few.map((counted, index) => Math.max(counted, counted < FEW ? 0 : (many[index] ?? 0)));
+    const counts = few.map((counted, index) => (counted < FEW ? counted : Math.max(counted, many[index] ?? 0)));
+    const [events = 0, deadLetters = 0, ...ofSteps] = counts;
+    const open = ofSteps.slice(0, STEPS.length);
+    const held = ofSteps.slice(STEPS.length).reduce((sum, count) => sum + count, 0);
     const [[oldestEvent = null, ...oldest] = []] = await this.#sql.rows<(number | null)[]>(OLDEST, [0]);
-    const held = STEPS.reduce((sum, _, index) => sum + (steps[2 * index + 1] ?? 0), 0);
     return {
-      compensations: perStep((step) => waiting(steps[2 * STEPS.indexOf(step)], oldest[STEPS.indexOf(step)])),
+      compensations: perStep((step) => waiting(open[STEPS.indexOf(step)], oldest[STEPS.indexOf(step)])),
       ...(held > 0 && { held }),
       events: waiting(events, oldestEvent),
       deadLetters,
