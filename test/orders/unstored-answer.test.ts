@@ -162,7 +162,8 @@ test("while another program holds the journal's write lock each order is refused
   await using running = await startService({ JOURNAL: file });
   const ready = () => send(running.port, { path: "/readyz" });
   expect(await ready()).toMatchObject({ status: 200 });
-  using other = new DatabaseSync(file);
+  // The service may be writing just then.
+  using other = new DatabaseSync(file, { timeout: 5_000 });
   other.exec("BEGIN IMMEDIATE");
   const ids = Array.from({ length: 20 }, () => newId("locked"));
   const answers = await Promise.all(

@@ -1,6 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-const LOOK_EVERY_MS = 5;
+const FIRST_LOOKS_EVERY_MS = 5;
+const LOOK_AT_LEAST_EVERY_MS = 50;
+// What the pauses add to a wait: a twentieth of it. To look every 5 ms for seconds took more processor time than what was waited for.
+const OF_WHAT_IT_HAS_WAITED = 1 / 20;
 // Long past anything that a healthy run takes on one busy core.
 const TIMEOUT_MS = 60_000;
 
@@ -14,11 +17,12 @@ export async function eventually<T>(
   holds: (seen: T) => boolean = Boolean,
   timeoutMs = TIMEOUT_MS,
 ): Promise<T> {
-  const end = performance.now() + timeoutMs;
+  const beganMs = performance.now();
   for (;;) {
     const seen = await look();
     if (holds(seen)) return seen;
-    if (performance.now() > end) throw new Error(`never came: ${what}; last seen: ${JSON.stringify(seen)}`);
-    await pause(LOOK_EVERY_MS);
+    const waitedMs = performance.now() - beganMs;
+    if (waitedMs > timeoutMs) throw new Error(`never came: ${what}; last seen: ${JSON.stringify(seen)}`);
+    await pause(Math.min(Math.max(FIRST_LOOKS_EVERY_MS, waitedMs * OF_WHAT_IT_HAS_WAITED), LOOK_AT_LEAST_EVERY_MS));
   }
 }
