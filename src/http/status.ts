@@ -23,7 +23,7 @@ const ANSWERS: Readonly<Record<ErrorKind, ErrorAnswer>> = {
   internal: { status: 500, when: "anything unclassified: a lost thread, an order that could not be written down" },
   overloaded: {
     status: 503,
-    when: "the order would wait too long, too many are in flight, too many are being looked up, the server is starting, or more than 100 requests are in line on one connection (which ends then); with `Retry-After`",
+    when: "the order would wait too long, too many are in flight, too many are being looked up, the server is starting, or more than 100 requests are in line on one connection, where one at a time is served (it ends then); with `Retry-After`",
   },
   shutting_down: { status: 503, when: "the server is draining; with `Retry-After` and `Connection: close`" },
   timeout: { status: 504, when: "the order's deadline passed" },

@@ -151,7 +151,7 @@ const readyz = openOperation("health", "isReady", "Whether orders are taken", {
     200: jsonResponse("Orders are taken.", ["Ready"]),
     ...errorResponses({ kinds: [] }),
     503: jsonResponse(
-      "The server starts, drains, or cannot write its journal. Or more than 100 requests are in line on one connection.",
+      "The server starts, drains, or cannot write its journal. Or more than 100 requests are in line on one connection, where one at a time is served.",
       ["NotReady", "Refusal"],
       ["Retry-After"],
     ),
