@@ -8,9 +8,10 @@ const [BARE, MEMORY, FILE] = ["bare Express", "journal in memory", "journal in a
 export const experiment = defineExperiment({
   question: "What does an order without delays cost, beside bare Express with the same body and answer?",
   // Until then V8 has compiled the hot code of all threads, which share two cores with the client. Rounds are short, because the machine's
-  // other load changes within seconds.
-  defaults: { warmup: 15, rounds: 9, seconds: 2, connections: 64 },
-  lab: { warmup: 6, rounds: 7 },
+  // other load changes within seconds. Of the same code V8 makes something that is a quarter slower in one process than in another.
+  defaults: { warmup: 12, starts: 3, rounds: 3, seconds: 2, connections: 64 },
+  about: { starts: "how often all processes start anew" },
+  lab: { warmup: 6 },
   variants: (load) => [
     bareExpressUnder(load),
     serviceUnder(MEMORY, load),

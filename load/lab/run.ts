@@ -37,30 +37,30 @@ export async function runExperiment(name: string, experiment: Experiment, option
     entries.push({ name: variant.name, variant, script: SCRIPT });
   }
 
-  await using stack = new AsyncDisposableStack();
-  const directory = temporaryDirectory(stack);
-  const opened: { readonly name: string; readonly rounds: Round[]; readonly round: () => Promise<Round> }[] = [];
-  for (const { name: variantName, variant, script } of entries) {
-    say(`${name}: ${variantName} starts`);
-    opened.push({
-      name: variantName,
-      rounds: [],
-      round: await variant.open({ stack, script, directory: mkdtempSync(join(directory, "variant-")) }),
-    });
-  }
-  const rounds = sizes.rounds ?? 1;
-  for (let round = 0; round < rounds; round++) {
-    // Whoever comes first in one round comes last in the next.
-    for (const one of round % 2 === 0 ? opened : opened.toReversed()) {
-      const measured = await one.round();
-      one.rounds.push(measured);
-      const seen = Object.entries(measured.figures).slice(0, 3);
-      say(
-        `${name}: round ${round + 1} of ${rounds}, ${one.name}: ${seen.map(([what, [value, unit]]) => label(what, short(value), unit)).join(", ")}`,
-      );
+  const all = entries.map((entry) => ({ ...entry, rounds: [] as Round[] }));
+  const { starts = 1, rounds = 1 } = sizes;
+  for (let start = 0; start < starts; start++) {
+    await using stack = new AsyncDisposableStack();
+    const directory = temporaryDirectory(stack);
+    const opened: { readonly name: string; readonly rounds: Round[]; readonly round: () => Promise<Round> }[] = [];
+    for (const { name: variantName, variant, script, rounds: measured } of all) {
+      say(`${name}: ${variantName} starts`);
+      const round = await variant.open({ stack, script, directory: mkdtempSync(join(directory, "variant-")) });
+      opened.push({ name: variantName, rounds: measured, round });
+    }
+    for (let round = 0; round < rounds; round++) {
+      // Whoever comes first in one round comes last in the next.
+      for (const one of round % 2 === 0 ? opened : opened.toReversed()) {
+        const measured = await one.round();
+        one.rounds.push(measured);
+        const seen = Object.entries(measured.figures).slice(0, 3);
+        say(
+          `${name}: round ${start * rounds + round + 1} of ${starts * rounds}, ${one.name}: ${seen.map(([what, [value, unit]]) => label(what, short(value), unit)).join(", ")}`,
+        );
+      }
     }
   }
-  const seen = new Comparison(new Map(opened.map(({ name, rounds }) => [name, rounds])));
+  const seen = new Comparison(new Map(all.map((one) => [one.name, one.rounds])));
   return {
     name,
     question: experiment.question,
@@ -68,7 +68,7 @@ export async function runExperiment(name: string, experiment: Experiment, option
     commit: commit(),
     machine: machine(),
     settings: sizes,
-    variants: opened.map(({ name, rounds }) => summary(name, rounds)),
+    variants: all.map((one) => summary(one.name, one.rounds)),
     targets: only === undefined ? experiment.targets(seen, sizes).map((target) => ({ ...target, value: digits(target.value) })) : [],
   };
 }

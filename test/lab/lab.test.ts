@@ -62,6 +62,27 @@ describe("an experiment", () => {
     expect(inText(result)).toMatch(/^own +40 \(20 to 60\)$/m);
   });
 
+  test("starts all anew as often as asked, after what ran before is closed, and takes the rounds of all starts together", async () => {
+    const calls: string[] = [];
+    const own = valued("own", [40, 20], calls);
+    const closing: Variant = {
+      ...own,
+      open(scope) {
+        scope.stack.defer(() => void calls.push("closed"));
+        return own.open(scope);
+      },
+    };
+    const experiment = defineExperiment({
+      question: "?",
+      defaults: { rounds: 2, starts: 2 },
+      variants: () => [closing],
+      targets: () => [],
+    });
+    const { variants } = await runExperiment("again", experiment);
+    expect(calls).toEqual(Array.from({ length: 2 }, () => ["own opens", "own", "own", "closed"]).flat());
+    expect(variants[0]?.figures[0]?.rounds).toEqual([40, 20, 40, 20]);
+  });
+
   test("misses a target by any amount", async () => {
     const { targets } = await runExperiment("fast", experimentOf([], 3.01));
     expect(targets.map(({ met }) => met)).toEqual([false, true]);
