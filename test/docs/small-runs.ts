@@ -40,7 +40,7 @@ export const OTHERS: Readonly<Record<string, string>> = {
   demo: "--once",
   "test:add-step": "test/orders/order-map.property.test.ts",
   "test:one-core": "--repeat 2 test/resilience/backoff.test.ts",
-  "test:mutants": "--lines 1 --seed 3 --in src/resilience/backoff.ts",
+  "test:mutants": "--lines 1 --seed 3 --in src/http/network.ts",
   "test:schedules": '-t "grant against cancel"',
   screenshots: "--to DIRECTORY",
 };
