@@ -10,8 +10,8 @@ export const experiment = defineExperiment({
   // Until then V8 has compiled the hot code of all threads, which share two cores with the client. Rounds are short, because the machine's
   // other load changes within seconds. Of the same code V8 makes something that is a quarter slower in one process than in another.
   defaults: { warmup: 12, starts: 3, rounds: 3, seconds: 2, connections: 64 },
-  about: { starts: "how often all processes start anew" },
-  lab: { warmup: 6 },
+  about: { starts: "how often all processes start anew, each time for all rounds" },
+  lab: { warmup: 5, starts: 2 },
   variants: (load) => [
     bareExpressUnder(load),
     serviceUnder(MEMORY, load),

@@ -12,7 +12,7 @@ const RUNS = {
   express: {
     only: ["bare Express", "journal in memory", "journal in a file"],
     sizes: { warmup: 5, starts: 1, rounds: 3, seconds: 1 },
-    again: { warmup: 10, starts: 3, rounds: 3, seconds: 1 },
+    again: { warmup: 12, starts: 1, rounds: 9, seconds: 1 },
   },
   storm: { only: ["this pipeline"], sizes: { rounds: 3, seconds: 2 }, again: { rounds: 7, seconds: 3 } },
 } as const;
