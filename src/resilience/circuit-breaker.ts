@@ -57,6 +57,8 @@ export class CircuitBreaker {
   #inFlight = 0;
   #successes = 0;
   #probeAtMs = 0;
+  /** While it is open: no probe before, for each order was asked to wait. */
+  #heldUntilMs = 0;
 
   constructor({ opensAfter = OPENS_AFTER, random = Math.random, nowMs = monotonicMs }: CircuitBreakerOptions = {}) {
     this.#opensAfter = opensAfter;
@@ -78,7 +80,7 @@ export class CircuitBreaker {
     if (this.#state === "closed") return 0;
     if (this.#state === "half_open" && this.#inFlight < 1 + ROOM_PER_SUCCESS * this.#successes) return 0;
     // Half-open too, because all calls that were let through may hang.
-    return Math.max(0, this.#probeAtMs - this.#nowMs());
+    return Math.max(0, Math.max(this.#probeAtMs, this.#heldUntilMs) - this.#nowMs());
   }
 
   onChange(listener: (state: CircuitState, reason: string) => void): void {
@@ -122,13 +124,13 @@ export class CircuitBreaker {
     this.#weight += weight;
     this.#mayReturnAtMs = Math.min(this.#mayReturnAtMs, nowMs + retryAfterMs);
     if (this.#weight < limit) return;
-    const holdUntilMs = Math.min(this.#mayReturnAtMs, nowMs + MAX_ASKED_WAIT_MS);
+    const heldUntilMs = Math.min(this.#mayReturnAtMs, nowMs + MAX_ASKED_WAIT_MS);
     this.#forgetFailures();
     if (this.#state !== "open") {
-      this.#change("open", holdUntilMs > nowMs ? "every order is asked to wait" : "too many failures in a row");
+      this.#change("open", heldUntilMs > nowMs ? "every order is asked to wait" : "too many failures in a row");
       this.#probeAtMs = this.#nextProbeMs();
     }
-    this.#probeAtMs = Math.max(this.#probeAtMs, holdUntilMs);
+    this.#heldUntilMs = Math.max(this.#heldUntilMs, heldUntilMs);
   }
 
   #forgetFailures(): void {
@@ -142,6 +144,7 @@ export class CircuitBreaker {
     this.#epoch++;
     this.#inFlight = 0;
     this.#successes = 0;
+    this.#heldUntilMs = 0;
     for (const listener of this.#listeners) listener(state, reason);
   }
 

@@ -221,6 +221,24 @@ describe("a provider that asks to wait", () => {
     expect(year.circuit.retryAfterMs).toBe(60_000);
   });
 
+  test("by three probes gets none until then, though one from before is cut off; one that goes well ends the wait", () => {
+    const { circuit, seen } = opened();
+    const probes = Array.from({ length: 8 }, () => {
+      seen.nowMs += PROBE_EVERY_MS;
+      return enter(circuit);
+    });
+    for (const probe of probes.slice(0, 3)) circuit.leave(probe, "failed", 60_000);
+    circuit.leave(probes[3] as Pass, undefined);
+    // Three more that ask for less do not end it either.
+    for (const probe of probes.slice(4, 7)) circuit.leave(probe, "failed", 1_000);
+    expect([refuses(circuit), circuit.retryAfterMs]).toEqual([true, 60_000]);
+    seen.nowMs += 30_000;
+    expect([refuses(circuit), circuit.retryAfterMs]).toEqual([true, 30_000]);
+    circuit.leave(probes[7] as Pass, "ok");
+    for (let n = 0; n < 3; n++) enter(circuit);
+    expect([refuses(circuit), circuit.retryAfterMs]).toEqual([true, PROBE_EVERY_MS]);
+  });
+
   test("by three probes gets none until then; by one it gets the next one as usual", () => {
     const { circuit, seen } = opened();
     for (const retryAfterMs of [PROBE_EVERY_MS, PROBE_EVERY_MS, 60_000 - 2 * PROBE_EVERY_MS]) {
