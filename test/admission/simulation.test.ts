@@ -145,6 +145,23 @@ test("a burst is admitted as far as it fits, again and again", async () => {
   expect(count(arrivals, (index) => doneAtMs[index] !== undefined)).toBe(600);
 });
 
+test.each([1, 2, 3, 5])("of %i couriers, what was known before ten minutes without an order is known after them", async (limit) => {
+  // How many were granted before decides which holds are measured that nobody waits for.
+  for (const rounds of [9, 10, 11, 12]) {
+    // In each round one more comes than there are couriers, who are held for too long to wait for them.
+    const busy = Array.from({ length: rounds * (limit + 1) }, (_, n) => ({
+      atMs: Math.floor(n / (limit + 1)) * 1_700 + (n % (limit + 1)),
+    }));
+    const late = Array.from({ length: 20 }, (_, n) => ({ atMs: rounds * 1_700 + 600_000 + 5 * n }));
+    const simulated = await simulate(
+      [...busy, ...late].map(({ atMs }) => ({ atMs, priority: NORMAL, holdMs: 1_500 })),
+      { limit, timeoutMs: TIMEOUT_MS },
+    );
+    const admitted = simulated.refused.slice(busy.length).filter((isRefused) => !isRefused);
+    expect(admitted, `after ${rounds} rounds`).toHaveLength(limit);
+  }
+});
+
 test("short and long holds at one capacity: neither shuts the other out", async () => {
   const arrivals = poisson(random, 20, 60, () => ({ priority: NORMAL, holdMs: random() < 0.1 ? 1_500 : 20 }));
   const simulated = await simulate(arrivals, COURIERS);

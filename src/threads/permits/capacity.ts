@@ -168,7 +168,7 @@ export class Capacity {
 
   readonly #release = (permit: Permit, cutOff: boolean): void => {
     this.grants.remove(permit);
-    if (this.line.length === 0 && !permit.isMeasured) return;
+    if (this.line.length === 0 && !permit.isMeasured && !permit.hold.isDoubted) return;
     const nowMs = this.#nowMs();
     const heldMs = this.grants.heldMs(permit, nowMs);
     if (heldMs >= 0) permit.hold.add(heldMs, cutOff);

@@ -25,6 +25,11 @@ export class HoldTime {
     return this.#recent.length;
   }
 
+  /** Whether somebody was turned away because of these times and no hold has ended since. */
+  get isDoubted(): boolean {
+    return this.#doubtedSinceMs !== undefined;
+  }
+
   /** A hold has ended. One that was cut off counts as long as those that lasted longer have taken on average (Efron 1967). */
   add(heldMs: number, cutOff = false): void {
     const longer = cutOff ? this.#recent.filter((ms) => ms > heldMs) : [];

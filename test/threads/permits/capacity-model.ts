@@ -25,7 +25,8 @@ export interface ModelScope {
   readonly listeners: { readonly ask: Ask; readonly as: "queued" | "held" }[];
 }
 
-// As in the service: of the grants that nobody waited for only some are measured, unless somebody waits when they end.
+// As in the service: of the grants that nobody waited for only some are measured, unless somebody waits when they end, or somebody was turned
+// away and no hold has been measured since.
 const MEASURED_GRANTS = 4;
 const RECENT_HOLDS = 32;
 export const WEIGHTS = [4, 2, 1] as const;
@@ -40,6 +41,7 @@ export class CapacityModel {
   readonly queue: Ask[] = [];
   readonly #due: Ask[] = [];
   readonly #holds: number[] = [];
+  #isDoubted = false;
   /** By priority: when its next waiter starts, in virtual time. */
   readonly #starts = [0, 0, 0];
   #virtual = 0;
@@ -104,7 +106,10 @@ export class CapacityModel {
 
   release(ask: Ask): void {
     ask.state = "released";
-    if (this.queue.length > 0 || ask.isMeasured) this.#holds.push(this.now - ask.since);
+    if (this.queue.length > 0 || ask.isMeasured || this.#isDoubted) {
+      this.#holds.push(this.now - ask.since);
+      this.#isDoubted = false;
+    }
     this.#handOn();
   }
 
@@ -155,6 +160,7 @@ export class CapacityModel {
       this.queue.splice(this.queue.indexOf(next), 1);
       if (isHopeless && next.scope !== undefined && this.queue.length > 0) {
         this.#met.add("hopeless");
+        this.#isDoubted = true;
         this.#fail(next, next.scope.cause ?? "deadline");
         this.cancel(next.scope, "deadline");
         continue;
