@@ -84,7 +84,7 @@ export class Pipeline {
     // Each permit is held until its step has ended, which for a step on a lost thread is that thread's exit. Nobody waits for a step that
     // ignores its cancel and is given up: its provider may for a while have one call more than the limit.
     const permits = new Array<Permit | undefined>(STEPS.length);
-    const onTaskEnded = (index: number) => permits[index]?.release(scope.cause === "deadline");
+    const onTaskEnded = (index: number) => permits[index]?.release(group.scope.cause === "deadline");
     const group = new TaskGroup<EndedStep, CancelCause>({ parent: scope, isFailure: hasFailed, onTaskEnded });
     return { input, priority, startedAtMs, group, runner: this.#runner.open(group.scope, priority), permits };
   }
