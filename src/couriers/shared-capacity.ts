@@ -22,6 +22,7 @@ export class SharedCapacity extends Capacity {
   share(usable: number, expected: number): void {
     if (expected > 0) this.#expected = expected;
     this.resize(usable);
+    this.#noteInUse();
   }
 
   /** The most that were in use at one time since it was asked last. */
@@ -33,7 +34,7 @@ export class SharedCapacity extends Capacity {
 
   override tryAcquire(kind?: string, nowMs?: number): Permit | undefined {
     const permit = super.tryAcquire(kind, nowMs);
-    this.#mostInUse = Math.max(this.#mostInUse, this.inUse);
+    this.#noteInUse();
     return permit;
   }
 
@@ -41,5 +42,10 @@ export class SharedCapacity extends Capacity {
     const permit = super.acquire(scope, priority, kind);
     if (this.waiting === 1) this.onWait?.();
     return permit;
+  }
+
+  /** To be called wherever there may be more in use than before: a permit that comes back and is granted again changes nothing. */
+  #noteInUse(): void {
+    this.#mostInUse = Math.max(this.#mostInUse, this.inUse);
   }
 }

@@ -140,6 +140,23 @@ describe("three nodes at full load", () => {
       expect(cluster.lives.get(cluster.node(1).life)?.held).toBe(4);
     }
   });
+
+  test("and a node with an order now and then keeps a courier for the next one", async () => {
+    const cluster = new ShareCluster({ nodes: 2, total: 5, seed: "now and then" });
+    const [few, many] = [cluster.node(0), cluster.node(1)];
+    many.load(20, [50, 100]);
+    await cluster.pass(1_000);
+    const tookMs: number[] = [];
+    for (let order = 0; order < 20; order++) {
+      const startMs = Date.now();
+      expect(await cluster.passUntil(few.order(40))).toBe("done");
+      tookMs.push(Date.now() - startMs);
+      await cluster.pass(200);
+    }
+    // The first one waits until the other node gives it back.
+    expect(tookMs.filter((ms) => ms > 50)).toHaveLength(1);
+    expect(cluster.lives.get(many.life)?.held).toBe(4);
+  });
 });
 
 const SEEDS = Number(process.env.SHARES_SEEDS ?? 15);

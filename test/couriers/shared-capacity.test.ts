@@ -116,6 +116,17 @@ test("tells the most that were in use at one time, once", () => {
   expect([capacity.takeMostInUse(), capacity.takeMostInUse()]).toEqual([0, 0]);
 });
 
+test("counts those that had to wait for a share among them", async () => {
+  const capacity = new SharedCapacity(5);
+  const granted = askers(capacity, 3);
+  capacity.share(2, 2);
+  await drainMicrotasks();
+  for (const permit of granted.splice(0)) permit.release();
+  await drainMicrotasks();
+  granted[0]?.release();
+  expect([capacity.inUse, capacity.takeMostInUse(), capacity.takeMostInUse()]).toEqual([0, 2, 0]);
+});
+
 const INPUT = { orderId: "order", attempt: 1, amount: 1 };
 const spec = (name: string, action: StepSpec["action"]): StepSpec => ({ name, action, computes: false, retryable: false });
 const COURIER = spec("courier", "perform");
