@@ -25,7 +25,7 @@ export class ControlledDelay {
     this.#stoodMs = nowMs - this.#shortAtMs;
   }
 
-  /** The longest wait that is short, for what takes `holdMs`. */
+  /** The longest wait that is short, in a line whose holds take `holdMs`. */
   targetMs(holdMs: number): number {
     return Math.max(this.#timeoutMs * TARGET_SHARE, TARGET_HOLDS * holdMs);
   }

@@ -87,7 +87,8 @@ export class Line {
     if (this.#reckoned.kinds === kinds && nowMs - this.#reckoned.atMs < RECKONED_FOR_MS) return this.#reckoned;
     const ownMs = this.#ownMs(kinds, nowMs);
     const roomMs = WAIT_SHARE * Math.max(0, this.#timeoutMs * (1 - MARGIN_SHARE) - ownMs);
-    const permittedMs = this.#delay.permittedMs(roomMs, ownMs);
+    // By the line's holds, not by the order's own: who holds for long could otherwise wait in it for longer, and shut out who does not.
+    const permittedMs = this.#delay.permittedMs(roomMs, this.#capacity.expectedMs(nowMs));
     const grants = this.#capacity.granted + this.#capacity.grantsWithin(permittedMs);
     this.#reckoned = { kinds, atMs: nowMs, permittedMs, grants, stands: permittedMs < roomMs };
     return this.#reckoned;

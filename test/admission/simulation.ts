@@ -9,12 +9,14 @@ export interface Arrival {
   readonly atMs: number;
   readonly priority: number;
   readonly holdMs: number;
+  /** Its steps that compute, where they are not those of all orders. */
+  readonly computing?: readonly string[];
 }
 
 export interface SimulationOptions {
   /** Of couriers; of threads, where steps compute. */
   readonly limit: number;
-  /** The steps of each order that compute, each for as long as the order's hold. Their orders wait for threads, and for nothing else. */
+  /** The steps of an order that compute, each for as long as the order's hold. Their orders wait for threads, and for nothing else. */
   readonly computing?: readonly string[];
   readonly timeoutMs: number;
   /** Changes the limit at some moment. */
@@ -106,11 +108,14 @@ export async function simulate(arrivals: readonly Arrival[], options: Simulation
   const lastMs = (arrivals.at(-1)?.atMs ?? 0) + 2 * timeoutMs;
   for (let atMs = 0; atMs < lastMs; atMs += LOOK_MS) agenda.add(atMs, () => admission.tick());
   if (resize !== undefined) agenda.add(resize.atMs, () => capacity.resize(resize.limit));
-  const run = (index: number, { priority, holdMs }: Arrival) => {
+  const stepsOf = (arrival: Arrival) => arrival.computing ?? computing;
+  const run = (index: number, arrival: Arrival) => {
+    const { priority, holdMs } = arrival;
+    const steps = stepsOf(arrival);
     const cameMs = nowMs;
     const scope = new VirtualScope(nowMs + timeoutMs);
     const permits = new Set<Permit>();
-    let left = Math.max(1, computing.length);
+    let left = Math.max(1, steps.length);
     let ended = false;
     const end = (inTime: boolean) => {
       if (ended) return;
@@ -133,20 +138,20 @@ export async function simulate(arrivals: readonly Arrival[], options: Simulation
       if (!ended) scope.cancel("deadline");
       end(false);
     });
-    for (const kind of computes ? computing : [undefined]) capacity.acquire(scope, priority, kind).then(hold, () => end(false));
+    for (const kind of computes ? steps : [undefined]) capacity.acquire(scope, priority, kind).then(hold, () => end(false));
   };
   const arrive = (index: number) => {
     const arrival = arrivals[index];
     if (arrival === undefined) return;
     agenda.add(arrival.atMs, () => {
       arrive(index + 1);
-      if (admission.admit(arrival.priority, computing) !== undefined) {
+      if (admission.admit(arrival.priority, stepsOf(arrival)) !== undefined) {
         refused[index] = true;
         return;
       }
       inFlight++;
       agenda.add(nowMs + JOURNAL_MS, () => {
-        admission.arrived(arrival.priority, computing);
+        admission.arrived(arrival.priority, stepsOf(arrival));
         run(index, arrival);
       });
     });

@@ -126,11 +126,11 @@ export class Capacity {
   /** How many permits can be granted from now until so much time has passed: see `Grants`. */
   grantsWithin(withinMs: number): number {
     const nowMs = this.#nowMs();
-    return this.grants.within(withinMs, this.limit, this.#expectedMs(nowMs), nowMs);
+    return this.grants.within(withinMs, this.limit, this.expectedMs(nowMs), nowMs);
   }
 
   /** How long the holds to come take on average: of those who wait or, where nobody does, of all that are known. */
-  #expectedMs(nowMs: number): number {
+  expectedMs(nowMs: number): number {
     let sumMs = 0;
     let holds = 0;
     for (const hold of [this.#hold, ...this.#kinds.values()]) {
