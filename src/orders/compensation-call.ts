@@ -1,4 +1,4 @@
-import { backoffMs, COMPENSATION_BACKOFF, MAX_ASKED_WAIT_MS } from "../resilience/backoff.ts";
+import { COMPENSATION_BACKOFF, MAX_ASKED_WAIT_MS } from "../resilience/backoff.ts";
 import type { CallEnd, Lane } from "../resilience/endpoint-health.ts";
 import { CancelScope } from "../threads/index.ts";
 import type { CancelCause } from "./cancel-cause.ts";
@@ -21,13 +21,12 @@ export interface CompensationCallParts {
   /** Deadline of one call. The order's has often passed already. */
   readonly timeoutMs: number;
   readonly nowMs: () => number;
-  readonly random: () => number;
   readonly stop: CancelScope<CancelCause>;
 }
 
 /** Compensates a step once, on a step thread. Undefined when `stop` cut it off. Never rejects. */
 export async function compensateOnce(
-  { runner, timeoutMs, nowMs, random, stop }: CompensationCallParts,
+  { runner, timeoutMs, nowMs, stop }: CompensationCallParts,
   { id, orderId, amount, attempt, step, tries }: Compensation,
   traceparent: string | undefined,
   lane: Lane,
@@ -54,11 +53,9 @@ export async function compensateOnce(
   if (outcome.status === "canceled" && outcome.cause !== "deadline") return undefined;
   return { id, step, nextTryMs: nowMs() + pauseMs(retryAfterOf(outcome)), lastAnswer: wordsFor(outcome, timeoutMs) };
 
-  /** While the address is down its probes have a pause of their own; a try that says nothing of the address was no probe. */
   function pauseMs(retryAfterMs = 0): number {
-    return lane.health.down && end !== undefined
-      ? retryAfterMs
-      : Math.max(retryAfterMs, backoffMs(tries + 1, COMPENSATION_BACKOFF, random));
+    // A try that says nothing of the address was no probe.
+    return lane.health.pauseMs(tries + 1, COMPENSATION_BACKOFF, retryAfterMs, lane.health.down && end !== undefined);
   }
 }
 

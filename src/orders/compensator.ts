@@ -76,7 +76,7 @@ export class Compensator {
   constructor(options: CompensatorOptions) {
     const { runner, timeoutMs, clock = SYSTEM_CLOCK, random = Math.random, onFault } = options;
     this.#options = { ...options, clock, random };
-    this.#call = { runner, timeoutMs, nowMs: () => clock.nowMs(), random, stop: this.#stop };
+    this.#call = { runner, timeoutMs, nowMs: () => clock.nowMs(), stop: this.#stop };
     this.#pace = new Pace(RETRIES_A_SECOND, clock);
     this.#journal = new JournalRetry({
       scope: this.#stop,

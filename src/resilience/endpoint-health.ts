@@ -1,4 +1,5 @@
 import type { Clock } from "../threads/index.ts";
+import { type BackoffPolicy, backoffMs } from "./backoff.ts";
 import { Outage } from "./outage.ts";
 import { RetryAfters } from "./retry-afters.ts";
 
@@ -38,6 +39,7 @@ const SLOW_LIMIT = 4;
 export class EndpointHealth {
   readonly #maxInFlight: number;
   readonly #clock: Clock;
+  readonly #random: () => number;
   readonly #listeners = new Set<() => void>();
   readonly #down: Outage;
   readonly #silent: Outage;
@@ -49,14 +51,21 @@ export class EndpointHealth {
   #begunAtAnswer = 0;
   readonly #asked = new RetryAfters();
   #stopWait: (() => void) | undefined;
+  /** When it was last down. Wall clock, as the times of rows are. */
+  #downAtMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   constructor({ maxInFlight, clock, random = Math.random, onDown }: EndpointHealthOptions) {
     this.#maxInFlight = maxInFlight;
     this.#limit = maxInFlight;
     this.#clock = clock;
+    this.#random = random;
     const onProbe = () => this.#notify();
-    this.#down = new Outage({ clock, random, onProbe, ...(onDown !== undefined && { onChange: onDown }) });
+    const onChange = (down: boolean) => {
+      this.#downAtMs = clock.nowMs();
+      onDown?.(down);
+    };
+    this.#down = new Outage({ clock, random, onProbe, onChange });
     this.#silent = new Outage({ clock, random, onProbe });
   }
 
@@ -86,6 +95,17 @@ export class EndpointHealth {
   onResume(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /**
+   * How long a row waits that has failed so often (1 or more), and was asked to wait for `retryAfterMs`. While the endpoint is down its probes
+   * have a pause of their own. What failed then is not held against the row: it waits no longer than the endpoint has been up.
+   */
+  pauseMs(failures: number, policy: BackoffPolicy, retryAfterMs = 0, isProbe = this.down): number {
+    if (isProbe) return retryAfterMs;
+    const upForMs = this.#clock.nowMs() - this.#downAtMs;
+    const capMs = Math.min(policy.capMs, Math.max(policy.baseMs, upForMs));
+    return Math.max(retryAfterMs, backoffMs(failures, { ...policy, capMs }, this.#random));
   }
 
   /** Another address of the same provider is in trouble: few calls at a time from now on, but never none. */

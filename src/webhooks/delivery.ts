@@ -1,6 +1,6 @@
 import type { EventOutbox, OrderEvent } from "../orders/order-event.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
-import { backoffMs, EVENT_BACKOFF } from "../resilience/backoff.ts";
+import { EVENT_BACKOFF } from "../resilience/backoff.ts";
 import { JournalRetry } from "../resilience/journal-retry.ts";
 import { RetryQueue } from "../resilience/retry-queue.ts";
 import { Canceled, CancelScope, SYSTEM_CLOCK } from "../threads/index.ts";
@@ -162,19 +162,13 @@ export class WebhookDelivery {
     } else {
       if (tries === 0) log.warn(fields, "an order event was not delivered and will be tried again");
       else log.debug({ ...fields, failures: tries + 1 }, "an order event was not delivered again");
-      const pauseMs = this.#pauseMs(tries + 1, failure);
+      const pauseMs = this.#receiver.lane.health.pauseMs(tries + 1, EVENT_BACKOFF, failure.retryAfterMs);
       const nextTryMs = nowMs + (leftMs > 0 ? Math.min(leftMs, pauseMs) : pauseMs);
       await this.#journal.run(() => outbox.eventFailed(seq, nextTryMs));
     }
     // One event probes a receiver that is down. No event expires while another one is sent or stored.
     const isProbe = this.#receiver.lane.health.down && this.#queue.inFlight === 1;
     if (isProbe && isRight) await this.#giveUpExpired(nowMs, `receiver down: ${reason}`);
-  }
-
-  #pauseMs(failures: number, { retryAfterMs = 0 }: PostFailure): number {
-    // While the receiver is down its probes have a pause of their own: an event that waited longer would be late for one that is back.
-    if (this.#receiver.lane.health.down) return retryAfterMs;
-    return Math.max(retryAfterMs, backoffMs(failures, EVENT_BACKOFF, this.#options.random));
   }
 
   async #giveUpExpired(expiredMs: number, reason: string): Promise<void> {

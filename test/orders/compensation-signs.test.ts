@@ -133,6 +133,28 @@ describe("a provider that is down", () => {
   });
 });
 
+test("what failed while an address was down is not held against its row, which waits no longer then than the address has been up", async () => {
+  await using at = new CompensatorFixture();
+  /** Of a row that was probed with again and again. */
+  const pauseMs = async () => {
+    const row = at.journal.addRow("vendor", at.clock.nowMs() + 1_000_000, "probed", 20);
+    const trying = at.compensator.tryNow(at.journal.take(row));
+    at.last("vendor").end(NO);
+    await trying;
+    return (row.nextTryMs ?? 0) - at.clock.nowMs();
+  };
+  const HOUR_MS = 3_600_000;
+  expect(await pauseMs()).toBe(HOUR_MS);
+  await at.takeDown("vendor");
+  expect(await pauseMs()).toBe(0);
+  await at.failAndTry("well", "vendor", OK);
+  expect(await pauseMs()).toBe(200);
+  at.clock.advance(60_000);
+  expect(await pauseMs()).toBe(60_000);
+  at.clock.advance(HOUR_MS);
+  expect(await pauseMs()).toBe(HOUR_MS);
+});
+
 describe("a provider whose orders find its circuit open", () => {
   const openByOrders = ({ vendor }: CompensatorFixture, retryAfterMs = 0) => {
     for (let n = 0; n < 20; n++) vendor.circuit.leave(vendor.circuit.tryEnter(`failing ${n}`) as Pass, "failed", retryAfterMs);
