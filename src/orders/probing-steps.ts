@@ -4,40 +4,43 @@ import type { ProviderHealths } from "./provider-health.ts";
 import type { EndedStep } from "./step.ts";
 import { STEPS, type StepName } from "./steps.ts";
 
-/** Steps at providers whose circuits are not closed run first; the others wait for their success, for each may cost a refund. */
+/**
+ * Steps at providers whose circuits are not closed run first, for each of the others may cost a compensation; so one after the other, and a
+ * customer is charged last. The other steps wait for the success of all.
+ */
 export class ProbingSteps {
   readonly #steps: readonly StepName[];
-  readonly #wentWell = Promise.withResolvers<boolean>();
-  #left: number;
+  readonly #wentWell: readonly PromiseWithResolvers<boolean>[];
 
   private constructor(steps: readonly StepName[]) {
     this.#steps = steps;
-    this.#left = steps.length;
+    this.#wentWell = steps.map(() => Promise.withResolvers());
   }
 
   /** Undefined when all circuits are closed. */
   static needed(providers: ProviderHealths): ProbingSteps | undefined {
     // Makes no array in the common case.
     if (!STEPS.some((name) => isProbed(providers, name))) return undefined;
-    return new ProbingSteps(STEPS.filter((name) => isProbed(providers, name)));
+    // The first step of an order is the payment.
+    return new ProbingSteps(STEPS.filter((name) => isProbed(providers, name)).reverse());
   }
 
-  /** Starts a step now, or once all probes have succeeded. */
+  /** Starts a step now, or once all probes before it have succeeded. */
   spawn(name: StepName, scope: CancelScope<CancelCause>, start: () => Promise<EndedStep>): Promise<EndedStep> {
-    if (this.#steps.includes(name)) return this.#probe(start);
-    return this.#wentWell.promise.then((well) => (well ? start() : canceledWith(scope)));
+    const place = this.#steps.indexOf(name);
+    const before = this.#wentWell[(place < 0 ? this.#steps.length : place) - 1];
+    const begin = () => before?.promise.then((well) => (well ? start() : canceledWith(scope))) ?? start();
+    return place < 0 ? begin() : this.#probe(place, begin);
   }
 
-  async #probe(start: () => Promise<EndedStep>): Promise<EndedStep> {
+  async #probe(place: number, begin: () => Promise<EndedStep>): Promise<EndedStep> {
     let well = false;
     try {
-      const ended = await start();
+      const ended = await begin();
       well = ended.outcome.status === "ok";
       return ended;
     } finally {
-      this.#left--;
-      if (!well) this.#wentWell.resolve(false);
-      else if (this.#left === 0) this.#wentWell.resolve(true);
+      this.#wentWell[place]?.resolve(well);
     }
   }
 }
