@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
-import { answerTo, DAY_MS, done, dueAt, JournalFixture, NOW, pending, postponed } from "../journal/journal-fixture.ts";
+import { Journal } from "../../src/journal/journal.ts";
+import { answerTo, CLUSTER, DAY_MS, done, dueAt, JournalFixture, NOW, pending, postponed } from "../journal/journal-fixture.ts";
+import { eventually } from "../support/eventually.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { connect } from "./queries/queries-fixture.ts";
 
 // What operations that share a transaction do to each other. Calls of one turn of the event loop are one batch.
@@ -45,6 +48,36 @@ test("a compensation that is written and taken in one batch is handed out under 
   const [ids, { items }] = await Promise.all([failing, taking]);
   expect(items.map(({ id }) => id)).toEqual(ids);
   expect(await journal.compensationTried({ id: ids[0] as number, step: "payment" }, NOW)).toBe("done");
+});
+
+test("a batch whose connection breaks while a dead letter is looked up is decided again, and leaves no rejection to nobody", async () => {
+  await using fixture = await JournalFixture.open("postgres", { events: true });
+  await fixture.run("a", { error: "timeout", compensations: [pending("payment")] });
+  const [{ seq } = { seq: 0 }] = (await fixture.dueEvents(NOW)).items;
+  await fixture.journal.giveUpEvent(seq, "HTTP 400", NOW);
+  await using proxy = await TcpProxy.start(Number(new URL(fixture.file).port));
+  const other = await Journal.open(proxy.through(fixture.file), { events: true, cluster: CLUSTER });
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    proxy.cut("to-client");
+    const life = other.cluster?.life;
+    const done = Promise.all([other.redeliver(seq, NOW, "ann"), other.takeCompensations("payment", "first", dueAt(NOW))]);
+    const waiting = "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%FROM dead_letters%'";
+    await eventually(
+      "the look-up",
+      async () => (await fixture.journal.cluster?.sql.rows({ name: "looking", text: waiting }))?.length === 1,
+    );
+    proxy.reset();
+    proxy.heal();
+    expect(await done).toMatchObject([true, { items: [{ orderId: "a" }] }]);
+    expect(other.cluster?.life).toBe(life);
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", note);
+    await other.close();
+  }
 });
 
 test("texts with NUL characters are stored without them and fail nothing of their batch", async () => {
