@@ -80,6 +80,16 @@ test("a batch whose connection breaks while a dead letter is looked up is decide
   }
 });
 
+test("of what is held since a restore each operation of a batch confirms its own order", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  for (const orderId of ["a", "b", "c"]) await fixture.run(orderId, { error: "internal", compensations: [pending("payment")] });
+  await fixture.journal.cluster?.sql.rows({ name: "hold_all", text: "UPDATE compensations SET state = 'held', next_try_ms = NULL" });
+  const confirmed = await Promise.all(["a", "b"].map((orderId) => fixture.journal.confirmRestore(orderId, NOW, 10, "ann")));
+  expect(confirmed.map(({ compensations }) => compensations)).toEqual([1, 1]);
+  expect((await fixture.journal.compensations("pending", undefined, 10)).items.map(({ orderId }) => orderId)).toEqual(["a", "b"]);
+  expect(await fixture.journal.actionsOn("a")).toHaveLength(1);
+});
+
 test("texts with NUL characters are stored without them and fail nothing of their batch", async () => {
   await using fixture = await JournalFixture.open("postgres", { events: true });
   const { journal } = fixture;

@@ -24,8 +24,8 @@ export class BatchTables implements Tables {
   readonly newlyRetired = new Map<string, number>();
   /** Attempts with something held, as the server said. */
   readonly heldAttempts = new Set<number>();
-  /** Those of them that the rules are to confirm. */
-  toConfirm: number[] = [];
+  /** Those of them that the rules are to confirm, by order; undefined: of any order. */
+  readonly toConfirm = new Map<string | undefined, number[]>();
   /** Orders that are retired, as the server said, with the number of the last attempt. */
   readonly retiredAttempts = new Map<string, number>();
   expiredActions = 0;
@@ -51,8 +51,8 @@ export class BatchTables implements Tables {
   get held(): HeldTable {
     return {
       isAny: (id) => this.heldAttempts.has(id),
-      attempts: () => this.toConfirm,
-      attemptsAt: () => this.toConfirm,
+      attempts: () => this.toConfirm.get(undefined) ?? [],
+      attemptsAt: (orderId) => this.toConfirm.get(orderId) ?? [],
       confirm: (id, nowMs) => this.compensations.confirm(id, nowMs),
     };
   }

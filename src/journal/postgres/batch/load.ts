@@ -162,8 +162,9 @@ async function loadCompensations(sql: Sql, tables: BatchTables, ids: readonly nu
 
 async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | undefined, limit: number): Promise<void> {
   const found = await (orderId === undefined ? sql.rows<[number]>(HELD, [limit]) : sql.rows<[number]>(HELD_OF_ORDER, [orderId, limit]));
-  tables.toConfirm = found.map(([id]) => id);
-  await loadAttempts(sql, tables, tables.toConfirm);
+  const ids = found.map(([id]) => id);
+  tables.toConfirm.set(orderId, ids);
+  await loadAttempts(sql, tables, ids);
 }
 
 async function countInto(
