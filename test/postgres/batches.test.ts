@@ -117,6 +117,14 @@ test("an order whose first attempt is deleted and whose second was placed is not
   expect(await fixture.accept("a")).toEqual({ type: "replayed", answer: answerTo("a") });
 });
 
+test("an order that comes in the batch in which its only attempt is retired gets the next number, and the batch is stored", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  await fixture.run("a", { error: "internal" });
+  const [, ...accepted] = await Promise.all([fixture.journal.retire(NOW + 1, [], 10), fixture.accept("a"), fixture.accept("b")]);
+  expect(accepted.map((one) => one.type === "accepted" && one.attempt)).toEqual([2, 1]);
+  expect((await fixture.journal.find("a"))?.attempts).toMatchObject([{ attempt: 2 }]);
+});
+
 test("an order whose only attempt is being retired gets the next number, before the retirement is committed and after", async () => {
   await using fixture = await JournalFixture.open("postgres");
   const orderIds = Array.from({ length: 40 }, (_, n) => `o${n}`);

@@ -21,12 +21,12 @@ export class BatchTables implements Tables {
   readonly restores: RestoresTable;
   readonly newActions: NewAction[] = [];
   readonly forgottenActions: string[] = [];
-  readonly newlyRetired = new Map<string, number>();
+  readonly newlyRetired = new Set<string>();
   /** Attempts with something held, as the server said. */
   readonly heldAttempts = new Set<number>();
   /** Those of them that the rules are to confirm, by order; undefined: of any order. */
   readonly toConfirm = new Map<string | undefined, number[]>();
-  /** Orders that are retired, as the server said, with the number of the last attempt. */
+  /** Orders that are retired, as the server said or by this batch, with the number of the last attempt. */
   readonly retiredAttempts = new Map<string, number>();
   expiredActions = 0;
   /** A dead life of which nothing more is open. */
@@ -44,7 +44,10 @@ export class BatchTables implements Tables {
     return {
       isEmpty: this.retiredAttempts.size === 0,
       lastAttempt: (orderId) => this.retiredAttempts.get(orderId) ?? 0,
-      put: (orderId, attempt) => void this.newlyRetired.set(orderId, Math.max(attempt, this.newlyRetired.get(orderId) ?? 0)),
+      put: (orderId, attempt) => {
+        this.retiredAttempts.set(orderId, Math.max(attempt, this.retiredAttempts.get(orderId) ?? 0));
+        this.newlyRetired.add(orderId);
+      },
     };
   }
 
