@@ -38,6 +38,7 @@ export class MemoryActions implements ActionsTable {
     this.#byOrder.set(orderId, all);
   }
 
+  /** The newest of an order, oldest first. */
   of(orderId: string, limit: number): OperatorAction[] {
     return (this.#byOrder.get(orderId) ?? []).slice(-limit);
   }

@@ -1,4 +1,4 @@
-import type { OperatorAction, OperatorActionName } from "../../../orders/operator-journal.ts";
+import type { OperatorActionName } from "../../../orders/operator-journal.ts";
 import type { OrderEvent } from "../../../orders/order-event.ts";
 import type { DuePage } from "../../../resilience/retry-queue.ts";
 import { MemoryKeys, nameOf } from "../../memory/memory-tables.ts";
@@ -63,8 +63,6 @@ export class BatchTables implements Tables {
   get actions(): ActionsTable {
     return {
       add: (...action) => void this.newActions.push(action),
-      // Only a read shows them.
-      of: (): OperatorAction[] => [],
       removeOf: (orderId) => void this.forgottenActions.push(orderId),
       expire: () => this.expiredActions,
     };
@@ -119,8 +117,8 @@ export class BatchOutbox implements OutboxTable {
   readonly taken: number[] = [];
   /** What the server said is due. */
   page: DuePage<OrderEvent> = { items: [] };
-  /** The oldest, whose time may be over. */
-  oldest: readonly (readonly [seq: number, expiresMs: number])[] = [];
+  /** What the server said is the oldest. */
+  oldestEvents: ReturnType<OutboxTable["oldest"]> = [];
   /** Orders of dead letters. */
   readonly letters = new Map<number, string>();
   expiredDeadLetters = 0;
@@ -152,10 +150,8 @@ export class BatchOutbox implements OutboxTable {
     this.givenUp.push([seq, reason, nowMs]);
   }
 
-  giveUpExpired(expiredMs: number, reason: string, nowMs: number): number {
-    const expired = this.oldest.filter(([, expiresMs]) => expiresMs <= expiredMs);
-    for (const [seq] of expired) this.giveUp(seq, reason, nowMs);
-    return expired.length;
+  oldest(): ReturnType<OutboxTable["oldest"]> {
+    return this.oldestEvents;
   }
 
   redeliver(seq: number, nowMs: number): string | undefined {

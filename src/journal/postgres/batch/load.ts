@@ -93,7 +93,7 @@ export async function load(sql: Sql, tables: BatchTables, operations: readonly O
       case "giveUpExpired":
         others.push(
           sql.rows<[number, number]>(OLDEST_EVENTS, [operation[4], life]).then((rows) => {
-            tables.outbox.oldest = rows;
+            tables.outbox.oldestEvents = rows;
           }),
         );
         break;
