@@ -14,7 +14,7 @@ const STATE_RULE = `must be one of ${COMPENSATION_STATES.join(", ")}`;
 const LIST = z.strictObject({ state: z.enum(COMPENSATION_STATES, STATE_RULE).default("pending"), ...PAGE });
 
 const MAX_NOTE = 1_000;
-const NOTE_RULE = `must be a string of 1 to ${MAX_NOTE} characters that is not blank`;
+const NOTE_RULE = `must be a string of 1 to ${MAX_NOTE} characters that is not blank and has no NUL`;
 const SETTLE = z.strictObject({ note: z.string(NOTE_RULE).refine(isNote, NOTE_RULE) });
 // Retries by hand bypass the provider's bulkhead, so they must not take the capacity of orders while a provider hangs.
 const MAX_RETRYING = 32;
@@ -92,7 +92,8 @@ export function compensationRoutes({ journal, compensator, onDue, onAction }: Op
 }
 
 function isNote(text: string): boolean {
-  return text.trim() !== "" && text.isWellFormed() && [...text].length <= MAX_NOTE;
+  // A note comes back as it was written, and PostgreSQL has no text with NUL in it.
+  return text.trim() !== "" && text.isWellFormed() && !text.includes("\0") && [...text].length <= MAX_NOTE;
 }
 
 function fieldsOf({ id, orderId, attempt, step }: CompensationRow): object {

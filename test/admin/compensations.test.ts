@@ -175,6 +175,7 @@ describe("POST /compensations/{id}/settle", () => {
       [{ note: "x".repeat(1001) }, "note: "],
       [{ note: 5 }, "note: "],
       ['{"note":"\\ud800"}', "note: "],
+      [{ note: "paid\0" }, "note: "],
       [{ note: "fine", by: "me" }, "by: is not a known field; known are note"],
       ["[]", "body: must be one JSON object"],
       ['{"note":', "body: must be one JSON object"],

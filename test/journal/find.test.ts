@@ -84,7 +84,7 @@ test("however many look orders up, what is due is read, and a settled compensati
 test("a count of what waits that the closing cuts short is refused, without a fault", async () => {
   const settings: JournalSettings = { file: temporaryFile(), role: "writer", events: false };
   const writer = new Writer(settings);
-  const queries = new Queries(settings, writer.db);
+  const queries = new Queries(writer.db);
   // More than is counted in one turn.
   writer.db.exec(`
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)

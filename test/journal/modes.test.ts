@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, mkdtempDisposableSync, readdirSync, statSync, sym
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { Journal } from "../../src/journal/journal.ts";
 import { openForWriting } from "../../workers/journal/open-database.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
@@ -41,3 +42,15 @@ test.skipIf(process.platform === "win32")(
     }
   },
 );
+
+test.skipIf(process.platform === "win32")("the size of a journal behind a link is that of its file with its log", async () => {
+  using root = mkdtempDisposableSync(join(tmpdir(), "modes-"));
+  const file = join(root.path, "orders.db");
+  symlinkSync(file, join(root.path, "link"));
+  const journal = await Journal.open(join(root.path, "link"));
+  await journal.accept({ orderId: "a", amount: 1, nowMs: 0 });
+  const [bytes, ofLog] = [file, `${file}-wal`].map((path) => statSync(path).size) as [number, number];
+  expect(ofLog).toBeGreaterThan(0);
+  expect((await journal.backlog()).bytes).toBe(bytes + ofLog);
+  await journal.close();
+});

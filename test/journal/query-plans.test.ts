@@ -32,7 +32,7 @@ function statements(): { db: DatabaseSync; sqls: string[] } {
   });
   const settings = { file: temporaryFile(), role: "writer", events: true } as const;
   const writer = new Writer(settings);
-  new Queries(settings, writer.db);
+  new Queries(writer.db);
   spy.mockRestore();
   return { db: writer.db, sqls: [...sqls].filter((sql) => /^\s*(SELECT|UPDATE|DELETE|INSERT)/.test(sql)) };
 }

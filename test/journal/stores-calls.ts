@@ -1,12 +1,18 @@
 import fc from "fast-check";
 import type { Journal } from "../../src/journal/journal.ts";
+import type { Cursor } from "../../src/orders/operator-journal.ts";
 import type { AcceptResult } from "../../src/orders/order-journal.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import { DAY_MS, type JournalFixture } from "./journal-fixture.ts";
 
+/** Long ago: a list of orders asks the machine's clock when its first page was read. */
+export const START = Date.UTC(2024, 0, 1);
 /** The number of no attempt. */
 const NONE = 999;
-export const ORDERS = ["a", "b"];
+// In the order of their bytes, which is not that of their UTF-16 units.
+export const ORDERS = ["a", "\uff5e", "\u{1f600}"];
+/** Of rows that there may be. */
+export const IDS = Array.from({ length: 12 }, (_, index) => index + 1);
 export const KEYS = [undefined, ["", "k1"], ["", "k2"], ["c", "k1"]] as const;
 
 /** A call, and what a service remembers of its result. */
@@ -27,11 +33,15 @@ export interface World {
 }
 
 const order = fc.constantFrom(...ORDERS);
-const id = fc.integer({ min: 1, max: 12 });
+// Which of several goes first that are of one moment is a store's own business.
+const ALL = 20;
+const id = fc.constantFrom(...IDS);
 const step = fc.constantFrom(...STEPS);
 const OFTEN = fc.constantFrom(true, true, true, false);
 const tried = (of: number, ofStep: StepName, nowMs: number, done: boolean) =>
   done ? { id: of, step: ofStep } : { id: of, step: ofStep, nextTryMs: nowMs + 400, lastAnswer: "HTTP 500" };
+// The second: a clock ran ahead.
+const pauseMs = fc.constantFrom(1_000, 1_000, 30 * DAY_MS);
 
 const writes: fc.Arbitrary<Call> = fc.oneof(
   {
@@ -53,7 +63,15 @@ const looks: fc.Arbitrary<Call> = fc.oneof(
     .tuple(id, fc.constantFrom("paid", "paid by hand"))
     .map(([of, note]) => at((journal, nowMs) => journal.settleCompensation(of, note, nowMs, "an operator"))),
   id.map((seq) => at((journal, nowMs) => journal.eventDelivered(seq, nowMs))),
-  id.map((seq) => at((journal, nowMs) => journal.eventFailed(seq, nowMs + 1_000))),
+  fc.tuple(id, pauseMs).map(([seq, ms]) => at((journal, nowMs) => journal.eventFailed(seq, nowMs + ms))),
+  fc
+    .tuple(id, step, pauseMs)
+    .map(([of, ofStep, ms]) =>
+      at((journal, nowMs) => journal.compensationTried({ id: of, step: ofStep, nextTryMs: nowMs + ms, lastAnswer: "HTTP 503" }, nowMs)),
+    ),
+  fc
+    .constantFrom("backup" as const, "resume" as const)
+    .map((action) => at((journal, nowMs) => journal.noteAction({ atMs: nowMs, actor: "an operator", action }))),
   id.map((seq) => at((journal, nowMs) => journal.giveUpEvent(seq, "HTTP 400", nowMs))),
   id.map((seq) => at((journal, nowMs) => journal.redeliver(seq, nowMs, "an operator"))),
   fc
@@ -73,9 +91,11 @@ const looks: fc.Arbitrary<Call> = fc.oneof(
     .map(([limit, leastTried, underWay]) => at((journal, nowMs) => journal.takeEvents({ nowMs, limit, leastTried, underWay }))),
   fc.constantFrom<Call>(
     at((journal, nowMs) => journal.giveUpExpired(nowMs, "down", nowMs, 2)),
-    at((journal, nowMs) => journal.expireKeys(nowMs, 2)),
-    at((journal, nowMs) => journal.retire(nowMs - DAY_MS, [], 3)),
-    at((journal, nowMs) => journal.expireDeadLetters(nowMs - DAY_MS, 2)),
+    at((journal, nowMs) => journal.expireKeys(nowMs, ALL)),
+    at((journal, nowMs) => retireAll(journal, nowMs - DAY_MS)),
+    at((journal, nowMs) => journal.expireActions(nowMs - DAY_MS, 1)),
+    at((journal, nowMs) => journal.confirmRestore(undefined, nowMs, 2, "an operator")),
+    at((journal, nowMs) => journal.expireDeadLetters(nowMs - DAY_MS, ALL)),
   ),
 );
 
@@ -89,6 +109,13 @@ export const batch: fc.Arbitrary<readonly Call[]> = fc.oneof(
 
 function at(run: (journal: Journal, nowMs: number) => Promise<unknown>): Call {
   return { run: (journal, { nowMs }) => run(journal, nowMs) };
+}
+
+/** One by one. Returns how many were looked at. */
+async function retireAll(journal: Journal, endedBeforeMs: number): Promise<number> {
+  let looks = 0;
+  for (let after: Cursor | undefined = []; after !== undefined; looks++) after = await journal.retire(endedBeforeMs, after, 1);
+  return looks;
 }
 
 export function accept([orderId, amount, key, bodyHash]: [string, number, (typeof KEYS)[number], string]): Call {

@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Journal } from "../../src/journal/journal.ts";
 import { COMPENSATION_STATES } from "../../src/orders/compensation-state.ts";
-import { ORDER_STATUSES, type OrderStatus } from "../../src/orders/operator-journal.ts";
+import { type Cursor, ORDER_STATUSES, type OrderFilter, type Page } from "../../src/orders/operator-journal.ts";
 import { seedOf } from "../support/seed.ts";
-import { DAY_MS, JournalFixture, NOW } from "./journal-fixture.ts";
-import { accept, batch, type Call, KEYS, ORDERS, type World } from "./stores-calls.ts";
+import { DAY_MS, JournalFixture } from "./journal-fixture.ts";
+import { accept, batch, type Call, IDS, KEYS, ORDERS, START, type World } from "./stores-calls.ts";
 
 // The rules are the same for every store: whatever is done to a journal in memory, in a file and on PostgreSQL, all say the same.
 
@@ -74,8 +74,20 @@ async function outcomeOf(work: Promise<unknown>): Promise<Outcome> {
   );
 }
 
-async function ordersOf(journal: Journal, status: OrderStatus | undefined, sorted: boolean): Promise<unknown> {
-  const { items } = await journal.orders(status === undefined ? {} : { status }, undefined, 50);
+/** All of a list, page by page. */
+async function pages<Item>(page: (cursor: Cursor | undefined, limit: number) => Promise<Page<Item>>): Promise<readonly Item[]> {
+  const items: Item[] = [];
+  let cursor: Cursor | undefined;
+  do {
+    const found = await page(cursor, 2);
+    items.push(...found.items);
+    cursor = found.next;
+  } while (cursor !== undefined);
+  return items;
+}
+
+async function ordersOf(journal: Journal, filter: OrderFilter, sorted: boolean): Promise<unknown> {
+  const items = await pages((cursor, limit) => journal.orders(filter, cursor, limit));
   return sorted ? items.toSorted((a, b) => (a.orderId < b.orderId ? -1 : 1)) : items;
 }
 
@@ -84,12 +96,19 @@ function withoutTimes(name: string, value: unknown): unknown {
 }
 
 /** All that can be read. */
-async function everything(journal: Journal, sorted: boolean): Promise<unknown> {
+async function everything(journal: Journal, nowMs: number, sorted: boolean): Promise<unknown> {
+  const someMs = [START, nowMs - DAY_MS, nowMs];
+  const filters: OrderFilter[] = [{}, ...ORDER_STATUSES.map((status) => ({ status }))];
   const lists = await Promise.all([
-    ...ORDERS.map((orderId) => journal.find(orderId)),
-    ...[undefined, ...ORDER_STATUSES].map((status) => ordersOf(journal, status, sorted)),
-    ...COMPENSATION_STATES.map((state) => journal.compensations(state, undefined, 50)),
-    journal.deadLetters(undefined, 50),
+    ...ORDERS.flatMap((orderId) => [journal.find(orderId), journal.find(orderId, 2), journal.actionsOn(orderId)]),
+    ...filters.map((filter) => ordersOf(journal, filter, sorted)),
+    ...filters.map((filter) => ordersOf(journal, { ...filter, sinceMs: START + 1, untilMs: nowMs }, sorted)),
+    ...COMPENSATION_STATES.map((state) => pages((cursor, limit) => journal.compensations(state, cursor, limit))),
+    ...IDS.map((id) => journal.compensation(id)),
+    ...someMs.map((ms) => journal.lastEndBefore(ms)),
+    pages((cursor, limit) => journal.deadLetters(cursor, limit)),
+    pages((cursor, limit) => journal.heldAttempts(cursor, limit)),
+    journal.restore(),
     journal
       .backlog()
       .then(({ bytes: _bytes, freeBytes: _freeBytes, ...waiting }) =>
@@ -107,7 +126,7 @@ for (const [clock, stepsMs] of Object.entries(CLOCKS)) {
       await using memory = await JournalFixture.open("memory", { events: true });
       await using file = await JournalFixture.open("file", { events: true });
       await using postgres = await JournalFixture.open("postgres", { events: true });
-      const world: World = { nowMs: NOW, running: new Map(), unanswered: new Map() };
+      const world: World = { nowMs: START, running: new Map(), unanswered: new Map() };
       const before: Decided[] = [];
       for (const [calls, stepMs] of steps) {
         world.nowMs += stepMs;
@@ -125,9 +144,10 @@ for (const [clock, stepsMs] of Object.entries(CLOCKS)) {
       }
       // PostgreSQL lists orders by their acceptance. On the others a step of the clock mixes up what ended.
       const isSorted = stepsMs === CLOCKS.jumps;
-      const inOrder = await Promise.all([everything(memory.journal, isSorted), everything(file.journal, isSorted)]);
+      const inOrder = await Promise.all([memory, file].map(({ journal }) => everything(journal, world.nowMs, isSorted)));
       expect(inOrder[1]).toEqual(inOrder[0]);
-      expect(await everything(postgres.journal, true)).toEqual(await everything(memory.journal, true));
+      const ofBoth = await Promise.all([memory, postgres].map(({ journal }) => everything(journal, world.nowMs, true)));
+      expect(ofBoth[1]).toEqual(ofBoth[0]);
       seen.accepted += count(inOrder[0], '"status":"running"');
       seen.done += count(inOrder[0], '"status":"done"');
     });

@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
-import { answerTo, DAY_MS, done, dueAt, JournalFixture, NOW, pending, postponed } from "../journal/journal-fixture.ts";
+import { Journal } from "../../src/journal/journal.ts";
+import { answerTo, CLUSTER, DAY_MS, done, dueAt, JournalFixture, NOW, pending, postponed } from "../journal/journal-fixture.ts";
+import { eventually } from "../support/eventually.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { connect } from "./queries/queries-fixture.ts";
 
 // What operations that share a transaction do to each other. Calls of one turn of the event loop are one batch.
@@ -47,6 +50,46 @@ test("a compensation that is written and taken in one batch is handed out under 
   expect(await journal.compensationTried({ id: ids[0] as number, step: "payment" }, NOW)).toBe("done");
 });
 
+test("a batch whose connection breaks while a dead letter is looked up is decided again, and leaves no rejection to nobody", async () => {
+  await using fixture = await JournalFixture.open("postgres", { events: true });
+  await fixture.run("a", { error: "timeout", compensations: [pending("payment")] });
+  const [{ seq } = { seq: 0 }] = (await fixture.dueEvents(NOW)).items;
+  await fixture.journal.giveUpEvent(seq, "HTTP 400", NOW);
+  await using proxy = await TcpProxy.start(Number(new URL(fixture.file).port));
+  const other = await Journal.open(proxy.through(fixture.file), { events: true, cluster: CLUSTER });
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => unhandled.push(reason);
+  process.on("unhandledRejection", note);
+  try {
+    proxy.cut("to-client");
+    const life = other.cluster?.life;
+    const done = Promise.all([other.redeliver(seq, NOW, "ann"), other.takeCompensations("payment", "first", dueAt(NOW))]);
+    const waiting = "SELECT FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE '%FROM dead_letters%'";
+    await eventually(
+      "the look-up",
+      async () => (await fixture.journal.cluster?.sql.rows({ name: "looking", text: waiting }))?.length === 1,
+    );
+    proxy.reset();
+    proxy.heal();
+    expect(await done).toMatchObject([true, { items: [{ orderId: "a" }] }]);
+    expect(other.cluster?.life).toBe(life);
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", note);
+    await other.close();
+  }
+});
+
+test("of what is held since a restore each operation of a batch confirms its own order", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  for (const orderId of ["a", "b", "c"]) await fixture.run(orderId, { error: "internal", compensations: [pending("payment")] });
+  await fixture.journal.cluster?.sql.rows({ name: "hold_all", text: "UPDATE compensations SET state = 'held', next_try_ms = NULL" });
+  const confirmed = await Promise.all(["a", "b"].map((orderId) => fixture.journal.confirmRestore(orderId, NOW, 10, "ann")));
+  expect(confirmed.map(({ compensations }) => compensations)).toEqual([1, 1]);
+  expect((await fixture.journal.compensations("pending", undefined, 10)).items.map(({ orderId }) => orderId)).toEqual(["a", "b"]);
+  expect(await fixture.journal.actionsOn("a")).toHaveLength(1);
+});
+
 test("texts with NUL characters are stored without them and fail nothing of their batch", async () => {
   await using fixture = await JournalFixture.open("postgres", { events: true });
   const { journal } = fixture;
@@ -72,6 +115,14 @@ test("an order whose first attempt is deleted and whose second was placed is not
   await fixture.journal.retire(NOW + 1, [], 10);
   expect((await fixture.journal.find("a"))?.attempts).toMatchObject([{ attempt: 2 }]);
   expect(await fixture.accept("a")).toEqual({ type: "replayed", answer: answerTo("a") });
+});
+
+test("an order that comes in the batch in which its only attempt is retired gets the next number, and the batch is stored", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  await fixture.run("a", { error: "internal" });
+  const [, ...accepted] = await Promise.all([fixture.journal.retire(NOW + 1, [], 10), fixture.accept("a"), fixture.accept("b")]);
+  expect(accepted.map((one) => one.type === "accepted" && one.attempt)).toEqual([2, 1]);
+  expect((await fixture.journal.find("a"))?.attempts).toMatchObject([{ attempt: 2 }]);
 });
 
 test("an order whose only attempt is being retired gets the next number, before the retirement is committed and after", async () => {

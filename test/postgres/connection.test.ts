@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
 import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres/connection.ts";
+import { JournalFixture } from "../journal/journal-fixture.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
 import { cert } from "../resilience/certificate.ts";
 import { freshDatabase, startPostgres } from "../support/postgres/index.ts";
@@ -28,6 +29,20 @@ test("a statement during which the server ends the session is in doubt; one that
   await other.end();
   await sleeping;
   expect([connection.isLost, reasons]).toEqual([true, [expect.stringContaining("terminating connection")]]);
+});
+
+test("a list that takes too long is ended, and the reads that wait behind it are answered", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  await fixture.run("a");
+  const other = await connect(fixture.file);
+  try {
+    await other.query("BEGIN; LOCK TABLE dead_letters");
+    const list = expect(fixture.journal.deadLetters(undefined, 10)).rejects.toThrow("statement timeout");
+    expect(await fixture.journal.find("a")).toMatchObject({ orderId: "a" });
+    await list;
+  } finally {
+    await other.end();
+  }
 });
 
 test("a server that does not let a node in says so for operators: that is no lost connection", async () => {

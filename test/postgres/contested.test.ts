@@ -8,7 +8,7 @@ import { holdEverything } from "../../src/journal/postgres/continuity.ts";
 import type { PostgresStore } from "../../src/journal/postgres/postgres-store.ts";
 import { LOCK_CLASS } from "../../src/journal/postgres/schema.ts";
 import type { AcceptResult } from "../../src/orders/order-journal.ts";
-import { CLUSTER, JournalFixture, keyOf, NOW } from "../journal/journal-fixture.ts";
+import { CLUSTER, JournalFixture, keyOf, NOW, pending } from "../journal/journal-fixture.ts";
 import { eventually } from "../support/eventually.ts";
 import { seedOf } from "../support/seed.ts";
 
@@ -100,6 +100,31 @@ test("two nodes accept no order twice, bind no key to two orders and change no a
     expect(await fixture.deliverAll()).toHaveLength(seen.accepted);
   } finally {
     await other.close();
+  }
+});
+
+test("what is held is confirmed once, though two nodes are told at one time", async () => {
+  await using fixture = await JournalFixture.open("postgres", { events: true });
+  await fixture.accept("a");
+  await fixture.fail("a", { error: "internal", compensations: [pending("payment"), pending("vendor")] });
+  await fixture.deliverAll();
+  const node = await Journal.open(fixture.file, { events: true, cluster: CLUSTER });
+  const other = new Client({ connectionString: fixture.file, options: "-c search_path=order_pipeline" });
+  await other.connect();
+  try {
+    // As a restore leaves it.
+    await other.query("UPDATE attempts SET interrupted = 2, open_by = NULL");
+    await other.query("UPDATE compensations SET state = 'held', next_try_ms = NULL");
+    await other.query("BEGIN; SELECT FROM compensations FOR UPDATE");
+    const both = Promise.all([fixture.journal.confirmRestore("a", NOW, 10, "ann"), node.confirmRestore("a", NOW, 10, "ann")]);
+    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    await eventually("both wait", async () => (await node.cluster?.sql.rows({ name: "waiting", text: waiting }))?.length === 2);
+    await other.query("COMMIT");
+    expect((await both).map(({ compensations }) => compensations).toSorted()).toEqual([0, 2]);
+    expect(await fixture.journal.actionsOn("a")).toHaveLength(1);
+    expect(await fixture.payloads()).toHaveLength(1);
+  } finally {
+    await Promise.all([node.close(), other.end()]);
   }
 });
 

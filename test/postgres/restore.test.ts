@@ -1,5 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
+import { Connection } from "../../src/journal/postgres/connection.ts";
+import { holdEverything } from "../../src/journal/postgres/continuity.ts";
 import { STEPS } from "../../src/orders/steps.ts";
+import { JournalFixture } from "../journal/journal-fixture.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, type Received, send } from "../support/http-client.ts";
 import { type PostgresServer, startPostgres, startStandby, WITHOUT_DEBIAN_POSTGRES } from "../support/postgres/index.ts";
@@ -165,4 +169,30 @@ describe.skipIf(WITHOUT_DEBIAN_POSTGRES !== undefined)(`servers of Debian: ${WIT
     const three = await site.start("three", SETTINGS, restored.url);
     expect(await restoreOf(three)).toMatchObject({ orders: 0, compensations: 0 });
   });
+});
+
+test("what is open at a restore is held in parts, however much that is: no statement takes a lease", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  const sql = fixture.journal.cluster?.sql;
+  for (const text of [
+    `INSERT INTO attempts (order_id, attempt, amount, accepted_ms, ended_ms, error, answer)
+     SELECT 'o' || n, 1, 1, 1, 1, 'internal', '{}' FROM generate_series(1, 25001) n`,
+    `INSERT INTO compensations (attempt_id, step, state, next_try_ms, ended_ms)
+     SELECT id, 'payment', CASE id % 3 WHEN 0 THEN 'done' WHEN 1 THEN 'trying' ELSE 'pending' END, 1, CASE id % 3 WHEN 0 THEN 1 END FROM attempts`,
+  ])
+    await sql?.rows({ name: text.slice(0, 30), text });
+  const [target] = targetsOf(parseAddress(fixture.file) as never);
+  const connection = await Connection.open(target as never, { name: "other", timeoutMs: 60_000 });
+  const sent = vi.spyOn(connection, "rows");
+  try {
+    await holdEverything(connection, "a server", undefined);
+    expect(sent.mock.calls.filter(([{ name }]) => name === "hold").length).toBeGreaterThan(2);
+    const [counts] = await connection.rows({
+      name: "counts",
+      text: "SELECT count(*) FILTER (WHERE state = 'held' AND next_try_ms IS NULL), count(*) FILTER (WHERE state = 'done') FROM compensations",
+    });
+    expect(counts).toEqual([16_668, 8_333]);
+  } finally {
+    connection.close();
+  }
 });

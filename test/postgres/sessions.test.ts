@@ -95,6 +95,12 @@ async function livesOf(nodes: readonly NodeProcess[]): Promise<number[]> {
   return Promise.all(nodes.map((node) => node.life()));
 }
 
+async function allReady(): Promise<void> {
+  await eventually("all are ready", async () =>
+    (await Promise.all(nodes.map((node) => node.readiness()))).every((status) => status === 200),
+  );
+}
+
 const all = new AsyncDisposableStack();
 let server: PostgresServer;
 let proxy: TcpProxy;
@@ -137,12 +143,7 @@ test("a database that is killed again and again: nodes refuse at once meanwhile,
       await pause(LONG_LEASE_MS - 1_000);
       proxy.heal();
     }
-    for (const node of nodes)
-      await eventually(
-        "it is ready",
-        () => node.readiness(),
-        (status) => status === 200,
-      );
+    await allReady();
   }
   await load.stop();
   expect(await livesOf(nodes)).toEqual(lives);
@@ -180,6 +181,19 @@ test("connections that break in the middle of commits leave no doubt", async () 
   expect(await livesOf(nodes)).toEqual(lives);
   await expectIdle(nodes);
   await expectSameEverywhere(load, nodes);
+});
+
+test("a process of the database that crashes frees all locks: a node that comes back late keeps its life", async () => {
+  const lives = await livesOf(nodes);
+  const upMs = "SELECT extract(epoch FROM now() - pg_postmaster_start_time()) * 1000 AS ms";
+  await eventually("it is up for a lease", async () => Number((await server.query<{ ms: string }>(upMs))[0]?.ms) > LONG_LEASE_MS);
+  proxy.cut();
+  const [session] = await server.query<{ pid: number }>("SELECT pid FROM pg_stat_activity WHERE application_name = 'two' LIMIT 1");
+  process.kill(session?.pid as number, "SIGKILL");
+  await pause(LONG_LEASE_MS - 1_000);
+  proxy.heal();
+  await allReady();
+  expect(await livesOf(nodes)).toEqual(lives);
 });
 
 test("a node that is frozen inside a transaction holds others up until the server ends its session, and fails none of their orders", async () => {

@@ -19,7 +19,7 @@ let queries: Queries | undefined;
 export function open(): OpenReply {
   try {
     if (settings.role === "writer") writer = new Writer(settings);
-    else queries = new Queries(settings, openForReading(settings.file));
+    else queries = new Queries(openForReading(settings.file));
     // A thread writes its compile cache at its end, and a killed process never gets there.
     flushCompileCache();
     return {};

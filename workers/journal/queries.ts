@@ -1,7 +1,7 @@
 import { statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { JournalSettings, Query, QueryReply } from "../../src/journal/protocol.ts";
+import type { Query, QueryReply } from "../../src/journal/protocol.ts";
 import { find } from "../../src/journal/rules/find.ts";
 import { ordersPage } from "../../src/journal/rules/order-pages.ts";
 import { answerTo, pageOf, type Readers } from "../../src/journal/rules/reads.ts";
@@ -22,7 +22,7 @@ export class Queries {
   readonly #end: StatementSync;
   readonly #reads: Readers;
 
-  constructor({ file }: JournalSettings, db: DatabaseSync) {
+  constructor(db: DatabaseSync) {
     this.#db = db;
     this.#begin = db.prepare("BEGIN");
     // A read has nothing to commit, and unlike COMMIT this works after any error.
@@ -30,7 +30,7 @@ export class Queries {
     const tables = tablesOf(db, false);
     const orders = new SqliteOrders(db);
     const held = new SqliteHeld(db, tables);
-    const backlogs = new SqliteBacklog(db, () => sizesOf(file));
+    const backlogs = new SqliteBacklog(db, () => sizesOf(db.location() as string));
     this.#reads = {
       find: (...asked) => find(tables, ...asked),
       orders: (...asked) => ordersPage(orders, MAX_SCANNED, ...asked),
@@ -80,6 +80,7 @@ function replyTo(error: unknown): QueryReply {
   return unavailable === undefined ? { fault: (error as Error).message } : { unavailable };
 }
 
+/** `file`: as SQLite has opened it, links resolved: its log and its room are where it is. */
 function sizesOf(file: string): { bytes: number; freeBytes: number } {
   const bytes = [file, `${file}-wal`].reduce((sum, name) => sum + (statSync(name, { throwIfNoEntry: false })?.size ?? 0), 0);
   // Not `bfree`: file systems keep a part of that for root.

@@ -60,8 +60,8 @@ export class MemoryAttempts implements AttemptsTable {
         this.#open.delete(orderId);
       },
       some: (limit) => {
-        const byId = [...this.orphans].sort((a, b) => (a.orderId < b.orderId ? -1 : 1));
-        return byId.slice(0, limit).map((row) => [row.orderId, row.attempt, row.amount, row.acceptedMs]);
+        const sorted = [...this.orphans].sort((a, b) => byBytes(a.orderId, b.orderId));
+        return sorted.slice(0, limit).map((row) => [row.orderId, row.attempt, row.amount, row.acceptedMs]);
       },
     };
   }
@@ -188,6 +188,11 @@ export class MemoryAttempts implements AttemptsTable {
     this.#beforeChange?.(row);
     Object.assign(row, change);
   }
+}
+
+/** The order of ids in SQL, which is not that of strings here. */
+export function byBytes(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
 }
 
 function openAttempt(row: AttemptRecord | undefined): OpenAttempt | undefined {

@@ -101,11 +101,7 @@ export class MemoryCompensations implements CompensationsTable {
     return (this.#byAttempt.get(attemptId) ?? []).map(({ step, tries, status }) => ({ step, tries, status }));
   }
 
-  isAnyOpen(attemptId: number): boolean {
-    return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === null);
-  }
-
-  isAnyOpenAt(attemptId: number, atMs: number): boolean {
+  isAnyOpen(attemptId: number, atMs = Number.MAX_SAFE_INTEGER): boolean {
     return (this.#byAttempt.get(attemptId) ?? []).some(({ endedMs }) => endedMs === null || endedMs >= atMs);
   }
 

@@ -2,7 +2,7 @@ import type { Backlog, CompensationRow, DeadLetter, OrderSummary, Page, WaitingC
 import { perStep } from "../../orders/steps.ts";
 import type { EndedFilter, OrderParts, RunningFields, Scanned } from "../rules/order-pages.ts";
 import { endedOrder, pageOf, type Readers } from "../rules/reads.ts";
-import type { AttemptRecord } from "./attempts.ts";
+import { type AttemptRecord, byBytes } from "./attempts.ts";
 import type { MemoryTables } from "./memory-tables.ts";
 
 // Rows that one page may look at, where most are not what it shows: about a millisecond of the main thread.
@@ -20,9 +20,10 @@ export class MemoryOrders implements OrderParts {
 
   running(sinceMs: number, untilMs: number, beforeMs: number, afterId: string, limit: number): RunningFields[] {
     const found = this.#tables.attempts.running.filter(
-      ({ orderId, acceptedMs: atMs }) => atMs >= sinceMs && atMs < untilMs && (atMs < beforeMs || (atMs === beforeMs && orderId > afterId)),
+      ({ orderId, acceptedMs: atMs }) =>
+        atMs >= sinceMs && atMs < untilMs && (atMs < beforeMs || (atMs === beforeMs && byBytes(orderId, afterId) > 0)),
     );
-    const sorted = [...found].sort((a, b) => b.acceptedMs - a.acceptedMs || (a.orderId < b.orderId ? -1 : 1));
+    const sorted = [...found].sort((a, b) => b.acceptedMs - a.acceptedMs || byBytes(a.orderId, b.orderId));
     return sorted.slice(0, limit).map(({ orderId, attempt, amount, acceptedMs }) => [orderId, attempt, amount, acceptedMs]);
   }
 

@@ -26,7 +26,7 @@ export class MemoryTables implements Tables {
 /** What operators did, and who. */
 export class MemoryActions implements ActionsTable {
   readonly #byOrder = new Map<string, OperatorAction[]>();
-  #ofNoOrder: number[] = [];
+  readonly #ofNoOrder: number[] = [];
 
   add(atMs: number, actor: string, action: OperatorActionName, orderId: string | null, detail: string | null): void {
     if (orderId === null) {
@@ -38,6 +38,7 @@ export class MemoryActions implements ActionsTable {
     this.#byOrder.set(orderId, all);
   }
 
+  /** The newest of an order, oldest first. */
   of(orderId: string, limit: number): OperatorAction[] {
     return (this.#byOrder.get(orderId) ?? []).slice(-limit);
   }
@@ -47,12 +48,9 @@ export class MemoryActions implements ActionsTable {
   }
 
   expire(beforeMs: number, limit: number): number {
-    const old = this.#ofNoOrder
-      .filter((atMs) => atMs < beforeMs)
-      .sort((a, b) => a - b)
-      .slice(0, limit);
-    this.#ofNoOrder = this.#ofNoOrder.filter((atMs) => !old.includes(atMs));
-    return old.length;
+    this.#ofNoOrder.sort((a, b) => a - b);
+    const old = this.#ofNoOrder.filter((atMs) => atMs < beforeMs).length;
+    return this.#ofNoOrder.splice(0, Math.min(old, limit)).length;
   }
 }
 

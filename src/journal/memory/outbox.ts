@@ -66,11 +66,8 @@ export class MemoryOutbox implements OutboxTable {
     this.remove(seq, nowMs);
   }
 
-  giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): number {
-    const oldest = this.#events.values().take(limit).toArray();
-    const expired = oldest.filter(({ event }) => event.expiresMs <= expiredMs);
-    for (const { id: seq } of expired) this.giveUp(seq, reason, nowMs);
-    return expired.length;
+  oldest(limit: number): [seq: number, expiresMs: number][] {
+    return Array.from(this.#events.values().take(limit), ({ event }) => [event.seq, event.expiresMs]);
   }
 
   redeliver(seq: number, nowMs: number): string | undefined {

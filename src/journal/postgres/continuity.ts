@@ -1,3 +1,4 @@
+import { TRANSITIONS } from "../../orders/compensation-state.ts";
 import { JournalUnavailable } from "../../orders/order-journal.ts";
 import { monotonicMs } from "../../threads/index.ts";
 import { closeByRestore, firstIdAfterRestore } from "../rules/restores.ts";
@@ -8,6 +9,7 @@ import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "./batch/rows.ts"
 import type { Connection } from "./connection.ts";
 import type { Life } from "./life.ts";
 import { migrate } from "./migrate.ts";
+import { openById } from "./queries/compensation-list.ts";
 import { BEGIN, COMMIT, ROLLBACK, statement } from "./sql.ts";
 
 // The timeline changes with each promotion and each recovery to a point in time.
@@ -105,7 +107,12 @@ const IS_DONE = statement("restore_is_done")`
 // Who runs learns that its life is over, and looks at the server anew.
 const END_LIVES = statement("end_lives")`UPDATE nodes SET ended_ms = $1 WHERE ended_ms IS NULL`;
 const FREE_EVENTS = statement("free_events")`UPDATE outbox SET taken_by = NULL WHERE taken_by IS NOT NULL`;
-const HOLD = statement("hold")`${stateChange("restored", "next_try_ms = NULL, taken_by = NULL", "ended_ms IS NULL")}`;
+// All at once would take longer than a lease where a provider was down for long.
+const ROWS = 10_000;
+const HOLD = statement("hold")`
+    WITH page AS (${openById("id", "rising", TRANSITIONS.restored.from, ROWS)}),
+      held AS (${stateChange("restored", "next_try_ms = NULL, taken_by = NULL", "id = ANY (ARRAY(SELECT id FROM page))")})
+    SELECT max(id) FROM page`;
 const OPEN = statement("restore_open")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE open_by IS NOT NULL ORDER BY id LIMIT ${PAGE}`;
 const HIGHEST = statement("highest_id")`
     SELECT greatest(${SEQUENCES.map((sequence) => `(SELECT last_value FROM ${sequence})`).join(", ")}, (SELECT max(first_id) FROM restores))`;
@@ -128,7 +135,7 @@ export async function holdEverything(connection: Connection, server: string, lif
       const firstId = firstIdAfterRestore(highest?.[0] ?? 0, nowMs);
       await connection.rows(END_LIVES, [nowMs]);
       await connection.rows(FREE_EVENTS);
-      await connection.rows(HOLD);
+      for (let last: number | null = 0; last !== null; ) last = (await connection.rows<[number | null]>(HOLD, [last]))[0]?.[0] ?? null;
       await connection.rows(NUMBER_FROM, [firstId]);
       for (let count = PAGE; count === PAGE; ) {
         const tables = new BatchTables(NO_LIFE, false, { firstIds: [] });

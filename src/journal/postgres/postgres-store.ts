@@ -91,7 +91,6 @@ export class PostgresStore implements JournalStore {
       // Not on the session that writes: there a look could be part of a batch, and fail with it.
       sql: () => (session.connection === undefined ? undefined : this.sql),
       life: () => this.life,
-      sessionAgeMs: () => session.ageMs,
       server: () => continuity.server,
       callsEndMs,
       close: (limit, nowMs, dueMs, life) => this.request(["closeInterrupted", limit, nowMs, dueMs, life]),

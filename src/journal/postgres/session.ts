@@ -40,7 +40,6 @@ export class Session {
   #connection: Connection | undefined;
   #life: Life;
   #lostMs = 0;
-  #sinceMs = 0;
   #beat: NodeJS.Timeout | undefined;
   #closed = false;
   #back = Promise.withResolvers<void>();
@@ -94,11 +93,6 @@ export class Session {
     return this.#life.number === life && !this.#closed ? this.#life.lastBatch : undefined;
   }
 
-  /** How old the connection is, milliseconds. */
-  get ageMs(): number {
-    return monotonicMs() - this.#sinceMs;
-  }
-
   /** Shows the server that this node lives, and this node that its session does. Resolves also where it does not. */
   async beat(): Promise<void> {
     await this.#connection?.rows(BEAT).catch(() => {});
@@ -119,7 +113,6 @@ export class Session {
   #adopt(connection: Connection): void {
     this.#connection = connection;
     this.target = connection.target;
-    this.#sinceMs = monotonicMs();
     connection.onLost = (reason) => this.#lost(connection, reason);
     this.#beat = setInterval(() => {
       void this.beat();

@@ -34,10 +34,13 @@ export const PLAN_SETTINGS = {
   plan_cache_mode: "force_generic_plan",
 } as const;
 
-/** Settings of the sessions that read. A read stops at its limit, so nothing is gained by several processes or by compiling it. */
+/**
+ * Settings of the sessions that read. A read stops at its limit, so nothing is gained by several processes or by compiling it. One that takes long is
+ * ended by the server before its client gives up the connection, with which all reads behind it would go.
+ */
 export const READING_SETTINGS = {
   ...PLAN_SETTINGS,
   max_parallel_workers_per_gather: 0,
   jit: "off",
-  statement_timeout: 5_000,
+  statement_timeout: 4_000,
 } as const;

@@ -6,22 +6,20 @@ import { type Sql, statement } from "./sql.ts";
 // One transaction each, as at a start.
 const PAGE = 500;
 
-// A free lock proves that a node is dead, but not just after the server has come up or another one has taken its place: then all are free.
-// Until the session that writes is as old as a lease, what is free was free on this same server for a lease.
+// A free lock proves that a node is dead, but not just after the server has come up, which one process that crashes brings about, or another one
+// has taken its place: then all are free. Where a session is older than a lease, what is free was free on this same server for a lease.
 const FREE = statement("free_lives")`
     SELECT life, name, sessions FROM nodes WHERE life <> $1
       AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $2 AND objid = life AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND (ended_ms IS NOT NULL OR $3 > lease_ms
-        OR (now() - pg_postmaster_start_time() > lease_ms * interval '1 ms'
-          AND (SELECT now() - continued_at > lease_ms * interval '1 ms' AND continued_on = $4 FROM cluster)))`;
+      AND (ended_ms IS NOT NULL OR (
+        now() - (SELECT min(backend_start) FROM pg_stat_activity WHERE usename = current_user) > lease_ms * interval '1 ms'
+        AND (SELECT now() - continued_at > lease_ms * interval '1 ms' AND continued_on = $3 FROM cluster)))`;
 
 export interface TakeoverOptions {
   /** Where this node writes, in a session of its own; undefined while that cannot be reached. */
   readonly sql: () => Sql | undefined;
   readonly life: () => number;
-  /** How old the session that writes is, milliseconds. */
-  readonly sessionAgeMs: () => number;
   /** The server that it is on, as `cluster.continued_on` names it. */
   readonly server: () => string;
   /** How long after its end calls of an attempt may still be under way: its deadline and the time of a call, milliseconds. */
@@ -51,11 +49,11 @@ export class Takeover {
   }
 
   async #poll(): Promise<void> {
-    const { sql, life, sessionAgeMs, server, onFault } = this.#options;
+    const { sql, life, server, onFault } = this.#options;
     const where = sql();
     if (where === undefined) return;
     try {
-      const found = await where.rows<[number, string, number]>(FREE, [life(), LOCK_CLASS, Math.floor(sessionAgeMs()), server()]);
+      const found = await where.rows<[number, string, number]>(FREE, [life(), LOCK_CLASS, server()]);
       const before = this.#free;
       this.#free = new Map(found.map(([number, , sessions]) => [number, sessions]));
       for (const [number, name, sessions] of found) if (before.get(number) === sessions) await this.#takeOver(number, name);

@@ -41,6 +41,8 @@ export function confirmRestore(tables: Tables, orderId: string | undefined, nowM
   let compensations = 0;
   for (const id of ids) {
     const confirmed = tables.held.confirm(id, nowMs);
+    // On PostgreSQL another node may have done it since the ids were read.
+    if (confirmed === 0) continue;
     const attempt = tables.attempts.byId(id);
     compensations += confirmed;
     tables.actions.add(nowMs, actor, "confirm", attempt.orderId, `${confirmed} compensations of attempt ${attempt.attempt}`);

@@ -4,7 +4,7 @@ import { closeInterrupted } from "./close-interrupted.ts";
 import { compensationTried, confirmRestore, settleCompensation, takeCompensation } from "./compensate.ts";
 import { answer, finish } from "./finish.ts";
 import { retire } from "./retire.ts";
-import type { Tables } from "./tables.ts";
+import type { OutboxTable, Tables } from "./tables.ts";
 
 const RULES: { readonly [Name in OperationName]: (tables: Tables, operation: OperationOf<Name>) => Results[Name] } = {
   accept,
@@ -20,7 +20,7 @@ const RULES: { readonly [Name in OperationName]: (tables: Tables, operation: Ope
   eventDelivered: ({ outbox }, [, ...asked]) => nothing(outbox.remove(...asked)),
   eventFailed: ({ outbox }, [, ...asked]) => nothing(outbox.failed(...asked)),
   giveUpEvent: ({ outbox }, [, ...asked]) => nothing(outbox.giveUp(...asked)),
-  giveUpExpired: ({ outbox }, [, ...asked]) => outbox.giveUpExpired(...asked),
+  giveUpExpired: ({ outbox }, [, ...asked]) => giveUpExpired(outbox, ...asked),
   redeliver: (tables, [, ...asked]) => redeliver(tables, ...asked),
   confirmRestore: (tables, [, ...asked]) => confirmRestore(tables, ...asked),
   noteAction: ({ actions }, [, atMs, actor, action, detail]) => nothing(actions.add(atMs, actor, action, null, detail)),
@@ -38,6 +38,16 @@ export function execute(tables: Tables, operation: Operation): Result {
 /** An operation that was executed has a result, if only this. */
 function nothing(_done: unknown): null {
   return null;
+}
+
+/**
+ * Gives up the oldest events whose time was over at `expiredMs`. Looks at `limit` only: they expire in the order in which they were written, but
+ * for what a step of the clock mixes up. Returns how many.
+ */
+function giveUpExpired(outbox: OutboxTable, expiredMs: number, reason: string, nowMs: number, limit: number): number {
+  const expired = outbox.oldest(limit).filter(([, expiresMs]) => expiresMs <= expiredMs);
+  for (const [seq] of expired) outbox.giveUp(seq, reason, nowMs);
+  return expired.length;
 }
 
 /** Puts a dead letter back, behind all events of its order. Returns whether there was one. */

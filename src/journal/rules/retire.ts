@@ -9,7 +9,7 @@ export function retire(tables: Tables, endedBeforeMs: number, after: Cursor, lim
   const [afterEndedMs = 0, afterId = 0] = after as readonly number[];
   const found = tables.attempts.failedBefore(endedBeforeMs, afterEndedMs, afterId, limit);
   for (const [id, orderId, attempt] of found) {
-    if (tables.compensations.isAnyOpenAt(id, endedBeforeMs)) continue;
+    if (tables.compensations.isAnyOpen(id, endedBeforeMs)) continue;
     const open = tables.open.get(orderId);
     // Its answer has to follow.
     if (open?.[0] === attempt) continue;

@@ -1,5 +1,5 @@
 import type { CompensationStatus } from "../../orders/compensation-state.ts";
-import type { CompensationRow, OperatorAction, OperatorActionName } from "../../orders/operator-journal.ts";
+import type { CompensationRow, OperatorActionName } from "../../orders/operator-journal.ts";
 import type { OrderEvent, OrderEventType } from "../../orders/order-event.ts";
 import type { Compensation, CompensationState } from "../../orders/order-journal.ts";
 import type { StepName } from "../../orders/steps.ts";
@@ -43,8 +43,6 @@ export interface RestoresTable {
 export interface ActionsTable {
   /** `orderId` null: about no order, or about one that the journal does not have any more, with which it could not be deleted. */
   add(atMs: number, actor: string, action: OperatorActionName, orderId: string | null, detail: string | null): void;
-  /** The newest of an order, oldest first. */
-  of(orderId: string, limit: number): OperatorAction[];
   removeOf(orderId: string): void;
   /** Deletes up to `limit` about no order that are older than a time. Returns how many. */
   expire(beforeMs: number, limit: number): number;
@@ -160,9 +158,8 @@ export interface CompensationsTable {
   attemptOf(id: number): number;
   /** In the order in which they were written. */
   of(attemptId: number): CompensationState[];
-  isAnyOpen(attemptId: number): boolean;
-  /** Whether one was not done nor settled before a time. */
-  isAnyOpenAt(attemptId: number, atMs: number): boolean;
+  /** Whether one is not done nor settled, or was not before `atMs`. */
+  isAnyOpen(attemptId: number, atMs?: number): boolean;
   /** All of an attempt. */
   remove(attemptId: number): void;
 }
@@ -178,8 +175,8 @@ export interface OutboxTable {
   /** Delivered: the next event of its order is due from now on. */
   remove(seq: number, nowMs: number): void;
   giveUp(seq: number, reason: string, nowMs: number): void;
-  /** Gives up the oldest events whose time was over at `expiredMs`, up to `limit`. Returns how many. */
-  giveUpExpired(expiredMs: number, reason: string, nowMs: number, limit: number): number;
+  /** Up to `limit`, in the order in which they were written, with when their time is over. */
+  oldest(limit: number): readonly (readonly [seq: number, expiresMs: number])[];
   /** Puts a dead letter back, behind all events of its order. Returns that order, undefined where there was none. */
   redeliver(seq: number, nowMs: number): string | undefined;
   /** Deletes dead letters that were given up before, up to `limit` of the oldest. Returns how many. */

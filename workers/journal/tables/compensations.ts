@@ -29,8 +29,7 @@ export function compensations(db: DatabaseSync): CompensationsTable {
     db,
     "SELECT step, tries, state FROM compensations WHERE attempt_id = ? ORDER BY id",
   );
-  const open = fieldOf(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ended_ms IS NULL LIMIT 1");
-  const openAt = fieldOf(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ifnull(ended_ms >= ?, true) LIMIT 1");
+  const open = fieldOf(db, "SELECT 1 FROM compensations WHERE attempt_id = ? AND ifnull(ended_ms >= ?, true) LIMIT 1");
   const dueIds = dueRows(db, {
     table: "compensations",
     id: "id",
@@ -58,8 +57,7 @@ export function compensations(db: DatabaseSync): CompensationsTable {
     row,
     attemptOf: (id) => attemptOf(id) as number,
     of: (attemptId) => of(attemptId).map(([step, tries, status]) => ({ step, tries, status })),
-    isAnyOpen: (attemptId) => open(attemptId) !== undefined,
-    isAnyOpenAt: (attemptId, atMs) => openAt(attemptId, atMs) !== undefined,
+    isAnyOpen: (attemptId, atMs = Number.MAX_SAFE_INTEGER) => open(attemptId, atMs) !== undefined,
     remove: changeOf(db, "DELETE FROM compensations WHERE attempt_id = ?"),
   };
 }

@@ -37,7 +37,6 @@ export function outbox(db: DatabaseSync, isEnabled: boolean): OutboxTable {
     `UPDATE outbox SET next_try_ms = ?
      WHERE seq = (SELECT seq FROM outbox WHERE order_id = ? ORDER BY seq LIMIT 1) AND next_try_ms IS NULL`,
   );
-  const oldest = allOf<[limit: number], [seq: number, expiresMs: number]>(db, "SELECT seq, expires_ms FROM outbox ORDER BY seq LIMIT ?");
   const addDeadLetter = changeOf(
     db,
     `INSERT INTO dead_letters (seq, id, order_id, payload, created_ms, given_up_ms, reason)
@@ -69,12 +68,7 @@ export function outbox(db: DatabaseSync, isEnabled: boolean): OutboxTable {
       addDeadLetter(seq, reason, nowMs);
       table.remove(seq, nowMs);
     },
-    // Looks at so many rows only: they expire in the order they were written, but for what a step of the clock mixes up.
-    giveUpExpired: (expiredMs, reason, nowMs, limit) => {
-      const expired = oldest(limit).filter(([, expiresMs]) => expiresMs <= expiredMs);
-      for (const [seq] of expired) table.giveUp(seq, reason, nowMs);
-      return expired.length;
-    },
+    oldest: allOf(db, "SELECT seq, expires_ms FROM outbox ORDER BY seq LIMIT ?"),
     redeliver: (seq, nowMs) => {
       putBack(seq, nowMs);
       return removeDeadLetter(seq);

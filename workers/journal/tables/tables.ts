@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { Readers } from "../../../src/journal/rules/reads.ts";
 import type {
   ActionsTable,
   KeysTable,
@@ -16,6 +17,7 @@ import { allOf, changeOf, fieldOf, rowOf } from "./rows.ts";
 
 export interface SqliteTables extends Tables {
   readonly restores: Restores;
+  readonly actions: ReturnType<typeof operatorActions>;
 }
 
 /** Every table with its statements, prepared once for the life of the thread. */
@@ -68,13 +70,14 @@ export function idempotencyKeys(db: DatabaseSync): KeysTable {
 type Row = [atMs: number, actor: string, action: OperatorActionName, detail: string | null];
 
 /** What operators did, and who. */
-export function operatorActions(db: DatabaseSync): ActionsTable {
+function operatorActions(db: DatabaseSync): ActionsTable & { readonly of: Readers["actions"] } {
   const newestOf = allOf<[orderId: string, limit: number], Row>(
     db,
     "SELECT at_ms, actor, action, detail FROM operator_actions WHERE order_id = ? ORDER BY id DESC LIMIT ?",
   );
   return {
     add: changeOf(db, "INSERT INTO operator_actions (at_ms, actor, action, order_id, detail) VALUES (?, ?, ?, ?, ?)"),
+    /** The newest of an order, oldest first. */
     of: (orderId, limit) =>
       newestOf(orderId, limit)
         .reverse()

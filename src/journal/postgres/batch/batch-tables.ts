@@ -1,4 +1,4 @@
-import type { OperatorAction, OperatorActionName } from "../../../orders/operator-journal.ts";
+import type { OperatorActionName } from "../../../orders/operator-journal.ts";
 import type { OrderEvent } from "../../../orders/order-event.ts";
 import type { DuePage } from "../../../resilience/retry-queue.ts";
 import { MemoryKeys, nameOf } from "../../memory/memory-tables.ts";
@@ -21,12 +21,12 @@ export class BatchTables implements Tables {
   readonly restores: RestoresTable;
   readonly newActions: NewAction[] = [];
   readonly forgottenActions: string[] = [];
-  readonly newlyRetired = new Map<string, number>();
+  readonly newlyRetired = new Set<string>();
   /** Attempts with something held, as the server said. */
   readonly heldAttempts = new Set<number>();
-  /** Those of them that the rules are to confirm. */
-  toConfirm: number[] = [];
-  /** Orders that are retired, as the server said, with the number of the last attempt. */
+  /** Those of them that the rules are to confirm, by order; undefined: of any order. */
+  readonly toConfirm = new Map<string | undefined, number[]>();
+  /** Orders that are retired, as the server said or by this batch, with the number of the last attempt. */
   readonly retiredAttempts = new Map<string, number>();
   expiredActions = 0;
   /** A dead life of which nothing more is open. */
@@ -44,15 +44,18 @@ export class BatchTables implements Tables {
     return {
       isEmpty: this.retiredAttempts.size === 0,
       lastAttempt: (orderId) => this.retiredAttempts.get(orderId) ?? 0,
-      put: (orderId, attempt) => void this.newlyRetired.set(orderId, Math.max(attempt, this.newlyRetired.get(orderId) ?? 0)),
+      put: (orderId, attempt) => {
+        this.retiredAttempts.set(orderId, Math.max(attempt, this.retiredAttempts.get(orderId) ?? 0));
+        this.newlyRetired.add(orderId);
+      },
     };
   }
 
   get held(): HeldTable {
     return {
       isAny: (id) => this.heldAttempts.has(id),
-      attempts: () => this.toConfirm,
-      attemptsAt: () => this.toConfirm,
+      attempts: () => this.toConfirm.get(undefined) ?? [],
+      attemptsAt: (orderId) => this.toConfirm.get(orderId) ?? [],
       confirm: (id, nowMs) => this.compensations.confirm(id, nowMs),
     };
   }
@@ -60,8 +63,6 @@ export class BatchTables implements Tables {
   get actions(): ActionsTable {
     return {
       add: (...action) => void this.newActions.push(action),
-      // Only a read shows them.
-      of: (): OperatorAction[] => [],
       removeOf: (orderId) => void this.forgottenActions.push(orderId),
       expire: () => this.expiredActions,
     };
@@ -116,8 +117,8 @@ export class BatchOutbox implements OutboxTable {
   readonly taken: number[] = [];
   /** What the server said is due. */
   page: DuePage<OrderEvent> = { items: [] };
-  /** The oldest, whose time may be over. */
-  oldest: readonly (readonly [seq: number, expiresMs: number])[] = [];
+  /** What the server said is the oldest. */
+  oldestEvents: ReturnType<OutboxTable["oldest"]> = [];
   /** Orders of dead letters. */
   readonly letters = new Map<number, string>();
   expiredDeadLetters = 0;
@@ -149,10 +150,8 @@ export class BatchOutbox implements OutboxTable {
     this.givenUp.push([seq, reason, nowMs]);
   }
 
-  giveUpExpired(expiredMs: number, reason: string, nowMs: number): number {
-    const expired = this.oldest.filter(([, expiresMs]) => expiresMs <= expiredMs);
-    for (const [seq] of expired) this.giveUp(seq, reason, nowMs);
-    return expired.length;
+  oldest(): ReturnType<OutboxTable["oldest"]> {
+    return this.oldestEvents;
   }
 
   redeliver(seq: number, nowMs: number): string | undefined {

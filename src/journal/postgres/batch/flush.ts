@@ -45,13 +45,13 @@ const KEY_FIELDS = ["client", "key", "bodyHash", "orderId", "attempt", "expiresM
  * node fails it.
  */
 export async function flush(sql: Sql, tables: BatchTables, life: number, blindBatch?: number): Promise<Flushed> {
-  const { attempts, compensations, keys, outbox, newlyRetired, newActions, forgottenActions, lifeOver } = tables;
+  const { attempts, compensations, keys, outbox, retired, newlyRetired, newActions, forgottenActions, lifeOver } = tables;
   const rest: (readonly [Statement, readonly unknown[]])[] = [];
   const changedKeys = keys.bound(true);
   if (changedKeys.length > 0) rest.push([CHANGE_KEYS, columns(changedKeys, ...KEY_FIELDS)]);
   if (compensations.removed.length > 0) rest.push([REMOVE_COMPENSATIONS, [compensations.removed]]);
   if (attempts.removed.length > 0) rest.push([REMOVE_ATTEMPTS, [attempts.removed]]);
-  if (newlyRetired.size > 0) rest.push([RETIRE, [[...newlyRetired.keys()], [...newlyRetired.values()]]]);
+  if (newlyRetired.size > 0) rest.push([RETIRE, [[...newlyRetired], [...newlyRetired].map((orderId) => retired.lastAttempt(orderId))]]);
   if (outbox.taken.length > 0) rest.push([TAKE_EVENTS, [outbox.taken, life]]);
   if (outbox.postponed.length > 0) rest.push([POSTPONE_EVENTS, columns(outbox.postponed, 0, 1)]);
   if (outbox.givenUp.length > 0) rest.push([GIVE_UP_EVENTS, columns(outbox.givenUp, 0, 1, 2)]);

@@ -93,7 +93,7 @@ export async function load(sql: Sql, tables: BatchTables, operations: readonly O
       case "giveUpExpired":
         others.push(
           sql.rows<[number, number]>(OLDEST_EVENTS, [operation[4], life]).then((rows) => {
-            tables.outbox.oldest = rows;
+            tables.outbox.oldestEvents = rows;
           }),
         );
         break;
@@ -108,13 +108,8 @@ export async function load(sql: Sql, tables: BatchTables, operations: readonly O
         break;
     }
   }
-  if (letters.size > 0) {
-    for (const [seq, orderId] of await sql.rows<[number, string]>(LETTERS, [[...letters]])) {
-      tables.outbox.letters.set(seq, orderId);
-      orders.add(orderId);
-    }
-  }
   await Promise.all([
+    loadLetters(sql, tables, [...letters]),
     loadOrders(sql, tables, [...orders]),
     loadKeys(sql, tables, keys),
     loadCompensations(sql, tables, [...compensations]),
@@ -133,6 +128,14 @@ export async function loadOrders(sql: Sql, tables: BatchTables, orderIds: readon
     if (row[11]) tables.heldAttempts.add(row[0]);
   }
   for (const [orderId, attempt] of retired) tables.retiredAttempts.set(orderId, attempt);
+}
+
+async function loadLetters(sql: Sql, tables: BatchTables, seqs: readonly number[]): Promise<void> {
+  if (seqs.length === 0) return;
+  const letters = await sql.rows<[number, string]>(LETTERS, [seqs]);
+  for (const [seq, orderId] of letters) tables.outbox.letters.set(seq, orderId);
+  const orderIds = letters.map(([, orderId]) => orderId);
+  await loadOrders(sql, tables, orderIds);
 }
 
 async function loadKeys(sql: Sql, tables: BatchTables, keys: ReadonlyMap<string, readonly [string, string]>): Promise<void> {
@@ -159,8 +162,9 @@ async function loadCompensations(sql: Sql, tables: BatchTables, ids: readonly nu
 
 async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | undefined, limit: number): Promise<void> {
   const found = await (orderId === undefined ? sql.rows<[number]>(HELD, [limit]) : sql.rows<[number]>(HELD_OF_ORDER, [orderId, limit]));
-  tables.toConfirm = found.map(([id]) => id);
-  await loadAttempts(sql, tables, tables.toConfirm);
+  const ids = found.map(([id]) => id);
+  tables.toConfirm.set(orderId, ids);
+  await loadAttempts(sql, tables, ids);
 }
 
 async function countInto(
