@@ -25,6 +25,8 @@ export interface AttemptRecord {
   interrupted: number;
   answered: number;
   json: string | null;
+  /** At the same order. */
+  previous: AttemptRecord | undefined;
 }
 
 /**
@@ -36,8 +38,8 @@ export class MemoryAttempts implements AttemptsTable {
   readonly #life: number;
   readonly #beforeChange: ((row: AttemptRecord) => void) | undefined;
   readonly #open = new Map<string, AttemptRecord>();
-  /** Rising. Most orders have one. */
-  readonly #byOrder = new Map<string, AttemptRecord[]>();
+  /** The latest of each order, which leads to those before it. Most orders have one: a list for each would be work for the garbage collector. */
+  readonly #latest = new Map<string, AttemptRecord>();
   /** Those that were loaded with an id. */
   readonly #loaded = new Map<number, AttemptRecord>();
   /** Those that got their id here, by it. Undefined where one was deleted. Not a map: that took half a microsecond an order. */
@@ -73,11 +75,13 @@ export class MemoryAttempts implements AttemptsTable {
 
   /** A row that is there already, as another store has it. Returns the one that is here: the first that was loaded stays. */
   load(row: AttemptRecord): AttemptRecord {
-    const all = this.#byOrder.get(row.orderId);
-    const known = all?.find(({ attempt }) => attempt === row.attempt);
-    if (known !== undefined) return known;
-    if (all === undefined) this.#byOrder.set(row.orderId, [row]);
-    else all.splice(all.findLastIndex(({ attempt }) => attempt < row.attempt) + 1, 0, row);
+    let later: AttemptRecord | undefined;
+    let before = this.#latest.get(row.orderId);
+    for (; before !== undefined && before.attempt > row.attempt; before = before.previous) later = before;
+    if (before?.attempt === row.attempt) return before;
+    row.previous = before;
+    if (later === undefined) this.#latest.set(row.orderId, row);
+    else later.previous = row;
     if (row.id !== undefined) this.#loaded.set(row.id, row);
     if (row.openBy !== null && row.attempt > (this.#open.get(row.orderId)?.attempt ?? 0)) this.#open.set(row.orderId, row);
     return row;
@@ -97,15 +101,14 @@ export class MemoryAttempts implements AttemptsTable {
   }
 
   before(orderId: string, attempt: number, limit: number): EndedAttempt[] {
-    const rows = (this.#byOrder.get(orderId) ?? []).filter((row) => row.attempt < attempt && row.endedMs !== null);
-    return rows
-      .slice(-limit)
-      .reverse()
-      .map((row) => endedAttempt(row) as EndedAttempt);
+    const ended = this.#at(orderId).filter((row) => row.attempt < attempt && row.endedMs !== null);
+    return [...ended.take(limit).map((row) => endedAttempt(row) as EndedAttempt)];
   }
 
   add(orderId: string, ...[attempt, , , endedMs, error, interrupted, answered, json]: [...OpenAttempt, ...Ending]): number {
-    const row = this.#find(orderId, (one) => one.attempt === attempt) as AttemptRecord;
+    const open = this.#open.get(orderId);
+    // Found among the few that are open: a look-up among all takes some microseconds.
+    const row = open?.attempt === attempt ? open : (this.#find(orderId, (one) => one.attempt === attempt) as AttemptRecord);
     if (row.endedMs !== null) throw new Error(`attempt ${attempt} at order ${JSON.stringify(orderId)} has ended before`);
     this.#change(row, { endedMs, error, interrupted, answered, json });
     if (row.id !== undefined) return row.id;
@@ -134,9 +137,10 @@ export class MemoryAttempts implements AttemptsTable {
 
   remove(id: number): void {
     const row = this.#row(id);
-    const all = this.#byOrder.get(row.orderId) as AttemptRecord[];
-    all.splice(all.indexOf(row), 1);
-    if (all.length === 0) this.#byOrder.delete(row.orderId);
+    const later = this.#find(row.orderId, ({ previous }) => previous === row);
+    if (later !== undefined) later.previous = row.previous;
+    else if (row.previous !== undefined) this.#latest.set(row.orderId, row.previous);
+    else this.#latest.delete(row.orderId);
     if (!this.#loaded.delete(id)) this.#ended[id] = undefined;
   }
 
@@ -172,6 +176,7 @@ export class MemoryAttempts implements AttemptsTable {
       interrupted: 0,
       answered: 0,
       json: null,
+      previous: undefined,
     });
   }
 
@@ -181,7 +186,14 @@ export class MemoryAttempts implements AttemptsTable {
 
   /** The latest. */
   #find(orderId: string, isWanted: (row: AttemptRecord) => boolean): AttemptRecord | undefined {
-    return this.#byOrder.get(orderId)?.findLast(isWanted);
+    let row = this.#latest.get(orderId);
+    while (row !== undefined && !isWanted(row)) row = row.previous;
+    return row;
+  }
+
+  /** The latest first. */
+  *#at(orderId: string): Generator<AttemptRecord> {
+    for (let row = this.#latest.get(orderId); row !== undefined; row = row.previous) yield row;
   }
 
   #change(row: AttemptRecord, change: Partial<AttemptRecord>): void {

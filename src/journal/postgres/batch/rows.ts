@@ -14,7 +14,7 @@ type AttemptEnd = readonly [endedMs: number | null, error: string | null, interr
 
 export function attemptRow([id, orderId, attempt, amount, acceptedMs, openBy, ...end]: AttemptTuple): AttemptRecord {
   const [endedMs, error, interrupted, answered, json] = end;
-  return { id, orderId, attempt, amount, acceptedMs, openBy, endedMs, error, interrupted, answered, json };
+  return { id, orderId, attempt, amount, acceptedMs, openBy, endedMs, error, interrupted, answered, json, previous: undefined };
 }
 
 /** Of the table `compensations`, in the order of `compensationRecord`. */
