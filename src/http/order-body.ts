@@ -90,7 +90,8 @@ function isWhole(source: string): boolean {
   const [mantissa = "", exponent = "0"] = source.toLowerCase().split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");
   const digits = whole + fraction;
-  const significant = digits.replace(/0+$/, "");
+  // Looked for at the beginning of a row of zeros only: from each of ten thousand zeros it would take half a second.
+  const significant = digits.replace(/(?<!0)0+$/, "");
   if (significant === "" || significant === "-") return true;
   return Number(exponent) - fraction.length + (digits.length - significant.length) >= 0;
 }
