@@ -9,7 +9,18 @@ import { headersOf, STATUS } from "./status.ts";
 export class BadRequest extends Error {}
 
 /** Sends JSON text. Does nothing when the client is gone or has its answer. */
-export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
+export function sendJson(response: Response, status: number, json: string, headers?: Readonly<Record<string, string>>): void {
+  sendText(response, status, "application/json; charset=utf-8", json, headers);
+}
+
+/** The same with text of any type. */
+export function sendText(
+  response: Response,
+  status: number,
+  type: string,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (response.headersSent || response.destroyed) return;
   if (response.locals.connections.ending || headers.Connection === "close") response.shouldKeepAlive = false;
   // The client may send all of its body before it reads, and then would find a reset in place of an answer that did not wait for it.
@@ -17,10 +28,10 @@ export function sendJson(response: Response, status: number, json: string, heade
   response.writeHead(status, {
     "X-Request-Id": response.locals.requestId,
     ...headers,
-    "Content-Type": "application/json; charset=utf-8",
-    "Content-Length": Buffer.byteLength(json),
+    "Content-Type": type,
+    "Content-Length": Buffer.byteLength(text),
   });
-  response.end(json);
+  response.end(text);
 }
 
 /** Sends no answer to a request: its connection is closed when its turn comes, after the answers to those before it. */
