@@ -1,15 +1,28 @@
-import type { Request } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import { BadRequest } from "../http/answers.ts";
+import { readBody } from "../http/read-body.ts";
 
 /** The parameters of the query, parsed by `schema`. Throws `BadRequest` for an unknown one and for one that breaks its rule. */
 export function readQuery<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
   return checked(schema, request.query, "parameter");
 }
 
-/** The JSON body that `readBody` has read, parsed by `schema`; no body is an empty object. Throws `BadRequest`. */
-export function readJson<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
-  return checked(schema, parse(request.body), "field");
+/**
+ * The handlers of a route without parameters that takes a JSON body. `handle` gets it parsed by `schema`; no body is an empty object. Whatever
+ * breaks a rule is answered with it.
+ */
+export function taking<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  handle: (request: Request, response: Response, body: z.infer<z.ZodObject<Shape>>) => Promise<void>,
+): RequestHandler[] {
+  return [
+    readBody,
+    (request, response) => {
+      readQuery(request, NOTHING);
+      return handle(request, response, checked(schema, parse(request.body), "field"));
+    },
+  ];
 }
 
 /** The schema of a route without parameters or fields. */
