@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import { BadRequest } from "../http/answers.ts";
+import { readJsonObject } from "../http/json-body.ts";
 import { readBody } from "../http/read-body.ts";
 
 /** The parameters of the query, parsed by `schema`. Throws `BadRequest` for an unknown one and for one that breaks its rule. */
@@ -20,24 +21,15 @@ export function taking<Shape extends z.ZodRawShape>(
     readBody,
     (request, response) => {
       readQuery(request, NOTHING);
-      return handle(request, response, checked(schema, parse(request.body), "field"));
+      const body: unknown = request.body;
+      const object = body instanceof Buffer && body.length > 0 ? readJsonObject(body) : {};
+      return handle(request, response, checked(schema, object, "field"));
     },
   ];
 }
 
 /** The schema of a route without parameters or fields. */
 export const NOTHING = z.strictObject({});
-
-function parse(body: unknown): unknown {
-  if (!(body instanceof Buffer) || body.length === 0) return {};
-  try {
-    const value: unknown = JSON.parse(body.toString("utf8"));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch {
-    // Refused below.
-  }
-  throw new BadRequest("body: must be one JSON object");
-}
 
 function checked<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
