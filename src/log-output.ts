@@ -73,12 +73,6 @@ export class LogOutput {
     }
   }
 
-  /** For pino. */
-  flush(done?: () => void): void {
-    this.flushSync();
-    done?.();
-  }
-
   readonly #writeBatch = (): void => {
     this.#writesLater = false;
     if (this.#text !== "") this.#flush();

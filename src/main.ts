@@ -40,7 +40,7 @@ async function main(): Promise<void> {
   const terminal = isatty(STANDARD_OUTPUT) ? { colors: wantsColors(process.env) } : undefined;
   // The package for a log in plain text is loaded only where it is written.
   const terminalLog = terminal && new (await import("./terminal-log.ts")).TerminalLog({ ...terminal, write: (text) => output.write(text) });
-  // Also after an uncaught error.
+  // Whatever ends the process, an uncaught error too.
   process.once("exit", () => {
     terminalLog?.flush();
     output.flushSync();

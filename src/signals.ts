@@ -7,7 +7,7 @@ import { exitDespiteThreads } from "./threads/index.ts";
 const SAME_SIGNAL_MS = 300;
 const STOP_SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
-/** Ends a process that has not stopped. Node waits for every thread first, so the next signal kills it. */
+/** Ends a process that has not stopped, and `main.ts` writes its log. Node waits for every thread first, so the next signal kills it. */
 export function exit(code: number): void {
   for (const name of STOP_SIGNALS) process.removeAllListeners(name);
   // After a fault nobody has closed the threads, and one may be in a call that nothing can end.
@@ -46,7 +46,7 @@ export class Signals {
     if (this.#service === undefined) {
       // No client has an answer yet, and the next start finishes what the journal has half done.
       log.info({ signal }, "stopped before the start was over");
-      log.flush(() => exit(0));
+      exit(0);
       return;
     }
     if (this.#stoppingSinceMs !== undefined) {
@@ -69,7 +69,7 @@ export class Signals {
       if (service.threads.alive > 0) exitDespiteThreads();
       // A handle that a library has left open must not keep a stopped server alive. It still listens: what it stopped for is done, and one
       // signal more, such as that of a supervisor that has not seen the end yet, must not make a failure of it.
-      log.flush(() => process.exit(0));
+      process.exit(0);
     } catch (error) {
       log.fatal({ err: error }, "could not stop cleanly");
       exit(1);

@@ -71,9 +71,8 @@ test.skipIf(process.platform === "win32")("lines are gathered for some milliseco
   expect(read()).toBe("");
   expect(await eventually("both of them", read, (text) => text !== "")).toBe("one\ntwo\n");
   output.write("three\n");
-  let flushed = false;
-  output.flush(() => (flushed = true));
-  expect([read(), flushed]).toEqual(["three\n", true]);
+  output.flushSync();
+  expect(read()).toBe("three\n");
 });
 
 test.skipIf(process.platform !== "linux").each(["exit", "throw"])(

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { Agent } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { readConfig } from "../src/config.ts";
 import { STEPS } from "../src/orders/steps.ts";
 import { firstOrder } from "../src/welcome.ts";
@@ -69,6 +69,17 @@ describe("node src/start.js", () => {
     expect(implemented.length).toBeGreaterThan(14);
     for (const name of implemented) expect(server.stdout).toMatch(new RegExp(`^ +${name} +\\S+ +\\w.*$`, "m"));
     expect(server.stdout).toMatch(/^ +PORT +8080 /m);
+  });
+
+  test("leaves nothing in the directory where it is started, also where the variable for the compile cache is empty", async () => {
+    const cwd = mkdtempSync(join(tmpdir(), "process-"));
+    onTestFinished(() => rmSync(cwd, { recursive: true }));
+    const start = [process.execPath, fileURLToPath(new URL("../src/start.js", import.meta.url))];
+    await using server = new ChildServer({ NODE_COMPILE_CACHE: "" }, start, { cwd });
+    await server.ports();
+    server.signal("SIGTERM");
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    expect(readdirSync(cwd)).toEqual([]);
   });
 
   test.each([

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { closeSync, constants, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +13,9 @@ import { startService } from "./support/service.ts";
 
 const PRELOAD = fileURLToPath(new URL("support/tell-modules.js", import.meta.url));
 const MAIN_THREAD = 0;
+/** Gives a command a terminal, whose keys are its own standard input. */
+const hasTerminal = existsSync("/proc/self/fd") && spawnSync("script", ["--version"]).stdout?.includes("util-linux");
+const CTRL_C = "\x03";
 const directory = mkdtempSync(join(tmpdir(), "start-"));
 const file = join(directory, "modules");
 /** By thread. */
@@ -83,6 +86,28 @@ describe.skipIf(process.platform === "win32")("a start that does not come to its
     }
   });
 
+  test.skipIf(!hasTerminal)("on a terminal: Ctrl-C ends it with 0, and nothing comes up after it", async () => {
+    const lock = join(directory, "typed.db.lock");
+    const holder = new DatabaseSync(lock);
+    const { PATH = "", HOME = "" } = process.env;
+    const env = { PATH, HOME, PORT: "0", ADMIN_PORT: "0", JOURNAL: join(directory, "typed.db") };
+    const terminal = spawn("script", ["-qefc", `exec ${process.execPath} src/start.js`, "/dev/null"], { env });
+    let text = "";
+    terminal.stdout.on("data", (chunk) => (text += chunk));
+    try {
+      holder.exec("BEGIN EXCLUSIVE");
+      await eventually("it to wait for the lock", () => childrenOf(terminal.pid).some((pid) => hasOpen(pid, lock)), Boolean, 20_000);
+      terminal.stdin.write(CTRL_C);
+      await eventually("it to hear the key", () => text.includes("stopped before the start was over"));
+      holder.exec("COMMIT");
+      await eventually("its end", () => terminal.exitCode !== null || text.includes("is up"));
+      expect([terminal.exitCode, text.includes("is up")]).toEqual([0, false]);
+    } finally {
+      holder.close();
+      terminal.kill("SIGKILL");
+    }
+  });
+
   test("for a file that is never read to its end: says so, SIGTERM is heard, and a second one ends it", async () => {
     const keys = join(directory, "keys");
     expect(spawnSync("mkfifo", [keys]).status).toBe(0);
@@ -108,6 +133,10 @@ describe.skipIf(process.platform === "win32")("a start that does not come to its
     }
   });
 });
+
+function childrenOf(pid: number | undefined): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+}
 
 function hasOpen(pid: number | undefined, file: string): boolean {
   try {

@@ -1,12 +1,11 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { BadRequest, sendJson } from "../http/answers.ts";
-import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import { BackupExists } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
 import { actorOf, type OperatorParts } from "./operators.ts";
-import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { taking } from "./strict-input.ts";
 
 const NO_BACKUP = {
   memory: "backup: a journal in memory has none; set JOURNAL to a file",
@@ -26,20 +25,15 @@ const BODY = z.strictObject({
 export function backupRoutes({ journal, backups: { directory, store }, onAction }: OperatorParts): Routes {
   return {
     "/backup": {
-      post: [
-        readBody,
-        async (request, response) => {
-          readQuery(request, NOTHING);
-          const { name } = readJson(request, BODY);
-          if (store !== "file") throw new BadRequest(NO_BACKUP[store]);
-          if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
-          const act = { actor: actorOf(request), action: "backup" } as const;
-          const { bytes, durationMs } = await written(join(directory, name), name);
-          onAction({ ...act, name });
-          await journal.noteAction({ ...act, atMs: Date.now(), detail: name }).catch(unlessUnavailable);
-          sendJson(response, 200, JSON.stringify({ status: "ok", name, bytes, duration_ms: Math.round(durationMs) }));
-        },
-      ],
+      post: taking(BODY, async (request, response, { name }) => {
+        if (store !== "file") throw new BadRequest(NO_BACKUP[store]);
+        if (directory === undefined) throw new BadRequest("backup: there is no place for it; set BACKUP_DIR to a directory");
+        const act = { actor: actorOf(request), action: "backup" } as const;
+        const { bytes, durationMs } = await written(join(directory, name), name);
+        onAction({ ...act, name });
+        await journal.noteAction({ ...act, atMs: Date.now(), detail: name }).catch(unlessUnavailable);
+        sendJson(response, 200, JSON.stringify({ status: "ok", name, bytes, duration_ms: Math.round(durationMs) }));
+      }),
     },
   };
 

@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { sendError, sendJson } from "../http/answers.ts";
-import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import type { StepRunner } from "../orders/step-runner.ts";
 import { CancelScope, type Threads } from "../threads/index.ts";
-import { readJson } from "./strict-input.ts";
+import { taking } from "./strict-input.ts";
 
 const MS_RULE = "must be a whole number of milliseconds from 1 to 600000";
 const STICK = z.strictObject({ ms: z.int(MS_RULE).min(1, MS_RULE).max(600_000, MS_RULE).default(5000) });
@@ -20,14 +19,10 @@ export function chaosRoutes(threads: Pick<Threads, "killThread">, sticking: Stuc
       },
     },
     "/chaos/stick-thread": {
-      post: [
-        readBody,
-        async (request, response) => {
-          const { ms } = readJson(request, STICK);
-          if (!(await sticking.stick(ms))) sendError(response, "overloaded", "every thread that computes is busy");
-          else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
-        },
-      ],
+      post: taking(STICK, async (_request, response, { ms }) => {
+        if (!(await sticking.stick(ms))) sendError(response, "overloaded", "every thread that computes is busy");
+        else sendJson(response, 200, JSON.stringify({ status: "ok", stuck_ms: ms }));
+      }),
     },
     "/chaos/crash": {
       post: (_request, response) => {

@@ -1,13 +1,12 @@
 import type { Response } from "express";
 import { z } from "zod";
 import { BadRequest, sendError, sendJson } from "../http/answers.ts";
-import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import { COMPENSATION_STATES } from "../orders/compensation-state.ts";
 import type { CompensationRow } from "../orders/operator-journal.ts";
 import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
-import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { NOTHING, readQuery, taking } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
 
 const STATE_RULE = `must be one of ${COMPENSATION_STATES.join(", ")}`;
@@ -33,53 +32,43 @@ export function compensationRoutes({ journal, compensator, onDue, onAction }: Op
       },
     },
     "/compensations/:id/retry": {
-      post: [
-        readBody,
-        async (request, response) => {
-          readQuery(request, NOTHING);
-          readJson(request, NOTHING);
-          const id = journal.rowIdOf(String(request.params.id));
-          if (id === undefined) return notFound(response);
-          if (retrying >= MAX_RETRYING) {
-            sendError(response, "overloaded", `${MAX_RETRYING} compensations are being retried already`);
-            return;
+      post: taking(NOTHING, async (request, response) => {
+        const id = journal.rowIdOf(String(request.params.id));
+        if (id === undefined) return notFound(response);
+        if (retrying >= MAX_RETRYING) {
+          sendError(response, "overloaded", `${MAX_RETRYING} compensations are being retried already`);
+          return;
+        }
+        retrying++;
+        let row: CompensationRow | undefined;
+        try {
+          const actor = actorOf(request);
+          row = await journal.takeCompensation(id, Date.now(), actor);
+          if (row?.status === "pending") {
+            onAction({ actor, action: "retry", ...fieldsOf(row) });
+            await compensator.tryNow(row);
           }
-          retrying++;
-          let row: CompensationRow | undefined;
-          try {
-            const actor = actorOf(request);
-            row = await journal.takeCompensation(id, Date.now(), actor);
-            if (row?.status === "pending") {
-              onAction({ actor, action: "retry", ...fieldsOf(row) });
-              await compensator.tryNow(row);
-            }
-          } finally {
-            retrying--;
-          }
-          if (row === undefined) return notFound(response);
-          if (row.status !== "pending") return refuse(response, row, "tried");
-          // Found again: retention deletes only what ended days ago.
-          sendRow(response, (await journal.compensation(row.id)) ?? row);
-        },
-      ],
+        } finally {
+          retrying--;
+        }
+        if (row === undefined) return notFound(response);
+        if (row.status !== "pending") return refuse(response, row, "tried");
+        // Found again: retention deletes only what ended days ago.
+        sendRow(response, (await journal.compensation(row.id)) ?? row);
+      }),
     },
     "/compensations/:id/settle": {
-      post: [
-        readBody,
-        async (request, response) => {
-          readQuery(request, NOTHING);
-          const { note } = readJson(request, SETTLE);
-          const id = journal.rowIdOf(String(request.params.id));
-          const [nowMs, actor] = [Date.now(), actorOf(request)];
-          const row = id === undefined ? undefined : await journal.settleCompensation(id, note, nowMs, actor);
-          if (row === undefined) return notFound(response);
-          // A client that repeats a lost request gets the same answer.
-          if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
-          if (row.endedMs === nowMs) onAction({ actor, action: "settle", ...fieldsOf(row), note });
-          onDue();
-          sendRow(response, row);
-        },
-      ],
+      post: taking(SETTLE, async (request, response, { note }) => {
+        const id = journal.rowIdOf(String(request.params.id));
+        const [nowMs, actor] = [Date.now(), actorOf(request)];
+        const row = id === undefined ? undefined : await journal.settleCompensation(id, note, nowMs, actor);
+        if (row === undefined) return notFound(response);
+        // A client that repeats a lost request gets the same answer.
+        if (row.status !== "settled" || row.note !== note) return refuse(response, row, "settled");
+        if (row.endedMs === nowMs) onAction({ actor, action: "settle", ...fieldsOf(row), note });
+        onDue();
+        sendRow(response, row);
+      }),
     },
   };
 

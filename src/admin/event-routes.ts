@@ -1,12 +1,11 @@
 import type { Response } from "express";
 import { z } from "zod";
 import { BadRequest, sendError, sendJson } from "../http/answers.ts";
-import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import type { DeadLetter } from "../orders/operator-journal.ts";
 import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageJson, readCursor } from "./pages.ts";
-import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { NOTHING, readQuery, taking } from "./strict-input.ts";
 import { ageSeconds, isoTime } from "./times.ts";
 
 /** `GET /webhooks`, and a route that delivers again after a 410. */
@@ -19,19 +18,14 @@ export function webhookRoutes({ journal, webhooks, onAction }: OperatorParts): R
       },
     },
     "/webhooks/resume": {
-      post: [
-        readBody,
-        async (request, response) => {
-          readQuery(request, NOTHING);
-          readJson(request, NOTHING);
-          if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
-          const act = { actor: actorOf(request), action: "resume" } as const;
-          await journal.noteAction({ ...act, atMs: Date.now() });
-          onAction(act);
-          webhooks.resume();
-          await sendState(response);
-        },
-      ],
+      post: taking(NOTHING, async (request, response) => {
+        if (webhooks === undefined) throw new BadRequest("webhooks: there is no receiver; WEBHOOK_URL is not set");
+        const act = { actor: actorOf(request), action: "resume" } as const;
+        await journal.noteAction({ ...act, atMs: Date.now() });
+        onAction(act);
+        webhooks.resume();
+        await sendState(response);
+      }),
     },
   };
 
@@ -64,22 +58,17 @@ export function deadLetterRoutes({ journal, onDue, onAction }: OperatorParts): R
       },
     },
     "/dead-letters/:id/redeliver": {
-      post: [
-        readBody,
-        async (request, response) => {
-          readQuery(request, NOTHING);
-          readJson(request, NOTHING);
-          const id = journal.rowIdOf(String(request.params.id));
-          const actor = actorOf(request);
-          if (id === undefined || !(await journal.redeliver(id, Date.now(), actor))) {
-            sendError(response, "not_found", "no such dead letter");
-            return;
-          }
-          onAction({ actor, action: "redeliver", event: id });
-          onDue();
-          sendJson(response, 200, JSON.stringify({ status: "ok", id }));
-        },
-      ],
+      post: taking(NOTHING, async (request, response) => {
+        const id = journal.rowIdOf(String(request.params.id));
+        const actor = actorOf(request);
+        if (id === undefined || !(await journal.redeliver(id, Date.now(), actor))) {
+          sendError(response, "not_found", "no such dead letter");
+          return;
+        }
+        onAction({ actor, action: "redeliver", event: id });
+        onDue();
+        sendJson(response, 200, JSON.stringify({ status: "ok", id }));
+      }),
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Registry } from "prom-client";
+import { sendText } from "../http/answers.ts";
 import type { Routes } from "../http/routes.ts";
 import type { Backlog, NodeState, OperatorJournal } from "../orders/operator-journal.ts";
 import { JournalUnavailable } from "../orders/order-journal.ts";
@@ -70,13 +71,7 @@ export function metricsRoutes(metrics: Metrics, sources: MetricSources): Routes 
     "/metrics": {
       get: async (_request, response) => {
         const { contentType, text } = await metrics.scrape(sources);
-        if (response.destroyed) return;
-        response.writeHead(200, {
-          "X-Request-Id": response.locals.requestId,
-          "Content-Type": contentType,
-          "Content-Length": Buffer.byteLength(text),
-        });
-        response.end(text);
+        sendText(response, 200, contentType, text);
       },
     },
   };

@@ -2,12 +2,11 @@ import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
 import { BadRequest, sendError, sendJson } from "../http/answers.ts";
 import { isOrderId } from "../http/order-id.ts";
-import { readBody } from "../http/read-body.ts";
 import type { Routes } from "../http/routes.ts";
 import type { HeldAttempt } from "../orders/operator-journal.ts";
 import { actorOf, type OperatorParts } from "./operators.ts";
 import { PAGE, pageFields, readCursor } from "./pages.ts";
-import { NOTHING, readJson, readQuery } from "./strict-input.ts";
+import { readQuery, taking } from "./strict-input.ts";
 import { isoTime } from "./times.ts";
 
 const LIST = z.strictObject(PAGE);
@@ -33,23 +32,18 @@ export function restoreRoutes({ journal, onDue, onAction }: OperatorParts): Rout
       },
     },
     "/restore/confirm": {
-      post: [
-        readBody,
-        async (request, response) => {
-          readQuery(request, NOTHING);
-          const { all, order_id } = readJson(request, CONFIRM);
-          if (all !== undefined && order_id !== undefined) throw new BadRequest("order_id: cannot be given together with all");
-          const actor = actorOf(request);
-          const compensations = order_id !== undefined && !isOrderId(order_id) ? 0 : await confirm(order_id, actor);
-          if (order_id !== undefined && compensations === 0) {
-            sendError(response, "not_found", "nothing of that order is held");
-            return;
-          }
-          const of = order_id === undefined ? {} : { order_id };
-          if (compensations > 0) onAction({ actor, action: "confirm", ...of, compensations });
-          sendJson(response, 200, JSON.stringify({ status: "ok", ...of, compensations }));
-        },
-      ],
+      post: taking(CONFIRM, async (request, response, { all, order_id }) => {
+        if (all !== undefined && order_id !== undefined) throw new BadRequest("order_id: cannot be given together with all");
+        const actor = actorOf(request);
+        const compensations = order_id !== undefined && !isOrderId(order_id) ? 0 : await confirm(order_id, actor);
+        if (order_id !== undefined && compensations === 0) {
+          sendError(response, "not_found", "nothing of that order is held");
+          return;
+        }
+        const of = order_id === undefined ? {} : { order_id };
+        if (compensations > 0) onAction({ actor, action: "confirm", ...of, compensations });
+        sendJson(response, 200, JSON.stringify({ status: "ok", ...of, compensations }));
+      }),
     },
   };
 

@@ -1,30 +1,35 @@
-import type { Request } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { z } from "zod";
 import { BadRequest } from "../http/answers.ts";
+import { readJsonObject } from "../http/json-body.ts";
+import { readBody } from "../http/read-body.ts";
 
 /** The parameters of the query, parsed by `schema`. Throws `BadRequest` for an unknown one and for one that breaks its rule. */
 export function readQuery<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
   return checked(schema, request.query, "parameter");
 }
 
-/** The JSON body that `readBody` has read, parsed by `schema`; no body is an empty object. Throws `BadRequest`. */
-export function readJson<Shape extends z.ZodRawShape>(request: Request, schema: z.ZodObject<Shape>): z.infer<z.ZodObject<Shape>> {
-  return checked(schema, parse(request.body), "field");
+/**
+ * The handlers of a route without parameters that takes a JSON body. `handle` gets it parsed by `schema`; no body is an empty object. Whatever
+ * breaks a rule is answered with it.
+ */
+export function taking<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  handle: (request: Request, response: Response, body: z.infer<z.ZodObject<Shape>>) => Promise<void>,
+): RequestHandler[] {
+  return [
+    readBody,
+    (request, response) => {
+      readQuery(request, NOTHING);
+      const body: unknown = request.body;
+      const object = body instanceof Buffer && body.length > 0 ? readJsonObject(body) : {};
+      return handle(request, response, checked(schema, object, "field"));
+    },
+  ];
 }
 
 /** The schema of a route without parameters or fields. */
 export const NOTHING = z.strictObject({});
-
-function parse(body: unknown): unknown {
-  if (!(body instanceof Buffer) || body.length === 0) return {};
-  try {
-    const value: unknown = JSON.parse(body.toString("utf8"));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch {
-    // Refused below.
-  }
-  throw new BadRequest("body: must be one JSON object");
-}
 
 function checked<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,

@@ -25,7 +25,7 @@ export async function readAccess(config: Config, { log, faults }: Observers): Pr
   };
   const adminKeys = await read("ADMIN_KEYS_FILE", "admin");
   if (adminKeys === undefined && !(await isOnLoopback(config.ADMIN_HOST))) {
-    throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not on loopback, so it needs ADMIN_KEYS_FILE`);
+    throw new ConfigError(`ADMIN_HOST=${JSON.stringify(config.ADMIN_HOST)}: is not known to be on loopback, so it needs ADMIN_KEYS_FILE`);
   }
   const apiKeys = await read("API_KEYS_FILE", "public");
   const files = Object.entries({ "admin keys": adminKeys, "API keys": apiKeys });

@@ -1,22 +1,37 @@
 import type { Socket } from "node:net";
 import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
+import { lingeringClose } from "./lingering-close.ts";
+import { hasBody } from "./open-connections.ts";
 import { headersOf, STATUS } from "./status.ts";
 
 /** A request that breaks a rule. The message names field and rule, and the client reads it. */
 export class BadRequest extends Error {}
 
 /** Sends JSON text. Does nothing when the client is gone or has its answer. */
-export function sendJson(response: Response, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
+export function sendJson(response: Response, status: number, json: string, headers?: Readonly<Record<string, string>>): void {
+  sendText(response, status, "application/json; charset=utf-8", json, headers);
+}
+
+/** The same with text of any type. */
+export function sendText(
+  response: Response,
+  status: number,
+  type: string,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   if (response.headersSent || response.destroyed) return;
-  if (response.locals.connections.ending) response.shouldKeepAlive = false;
+  if (response.locals.connections.ending || headers.Connection === "close") response.shouldKeepAlive = false;
+  // The client may send all of its body before it reads, and then would find a reset in place of an answer that did not wait for it.
+  if (!response.shouldKeepAlive && !response.req.complete && hasBody(response.req)) lingeringClose(response.req.socket);
   response.writeHead(status, {
     "X-Request-Id": response.locals.requestId,
     ...headers,
-    "Content-Type": "application/json; charset=utf-8",
-    "Content-Length": Buffer.byteLength(json),
+    "Content-Type": type,
+    "Content-Length": Buffer.byteLength(text),
   });
-  response.end(json);
+  response.end(text);
 }
 
 /** Sends no answer to a request: its connection is closed when its turn comes, after the answers to those before it. */

@@ -27,11 +27,11 @@ const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8);
 loopback.addAddress("::1", "ipv6");
 
-/** Whether an address, or all addresses of a name, are on loopback. A name without one counts: nothing can listen on it. */
+/** Whether an address, or all addresses of a name, are on loopback. A name without one does not count: it may have one a moment later. */
 export async function isOnLoopback(host: string): Promise<boolean> {
   if (isIP(host) !== 0) return isLoopbackAddress(host);
   const addresses = await lookup(host, { all: true }).catch(() => []);
-  return addresses.every(({ address }) => isLoopbackAddress(address));
+  return addresses.length > 0 && addresses.every(({ address }) => isLoopbackAddress(address));
 }
 
 function isLoopbackAddress(address: string): boolean {

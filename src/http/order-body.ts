@@ -1,8 +1,8 @@
-import { isUtf8 } from "node:buffer";
 import { z } from "zod";
 import type { Order } from "../orders/step.ts";
 import { perStep, STEPS, type StepName } from "../orders/steps.ts";
 import { BadRequest } from "./answers.ts";
+import { readJsonObject } from "./json-body.ts";
 import { ORDER_ID } from "./order-id.ts";
 
 const MAX_MS = 600_000;
@@ -45,8 +45,7 @@ export function orderSchema(simulated: boolean): z.ZodType {
 
 /** Reads the body of `POST /order`. Throws `BadRequest` with field and rule; real providers take no simulation fields. */
 export function readOrder(body: Buffer, simulated = true): Order {
-  const value = readJson(body);
-  const result = ORDER.safeParse(value);
+  const result = ORDER.safeParse(readJsonObject(body));
   if (!result.success) throw new BadRequest(explain(result.error));
   const { order_id, amount, fail_step, delay_ms, cpu_ms } = result.data;
   if (!simulated) {
@@ -60,39 +59,6 @@ export function readOrder(body: Buffer, simulated = true): Order {
     ...(cpu_ms !== undefined && { cpuMs: cpu_ms as Partial<Record<StepName, number>> }),
   };
   return { orderId: order_id, amount, simulation };
-}
-
-function readJson(body: Buffer): unknown {
-  if (body.length === 0) throw new BadRequest("body: must be one JSON object, but it is empty");
-  if (!isUtf8(body)) throw new BadRequest("body: must be JSON in UTF-8");
-  const text = body.toString("utf8");
-  let value: unknown;
-  try {
-    // Parsing rounds 9007199254740990.9 to a whole number. Only text with a fraction or an exponent can fool it
-    // like that, so only then is every number compared with its source.
-    value = /\d[.eE]/.test(text) ? JSON.parse(text, exactNumbers) : JSON.parse(text);
-  } catch (error) {
-    if (error instanceof BadRequest) throw error;
-    throw new BadRequest("body: must be exactly one JSON object and nothing after it");
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new BadRequest("body: must be a JSON object");
-  return value;
-}
-
-function exactNumbers(_key: string, value: unknown, context?: { source?: string }): unknown {
-  if (typeof value !== "number" || context?.source === undefined) return value;
-  // NaN fails every rule for a number, so the message names the field and its rule.
-  return Number.isInteger(value) && !isWhole(context.source) ? Number.NaN : value;
-}
-
-/** Whether a JSON number, read as the decimal that is written there, has no fraction: 1.0 and 1e3 have none. */
-function isWhole(source: string): boolean {
-  const [mantissa = "", exponent = "0"] = source.toLowerCase().split("e");
-  const [whole = "", fraction = ""] = mantissa.split(".");
-  const digits = whole + fraction;
-  const significant = digits.replace(/0+$/, "");
-  if (significant === "" || significant === "-") return true;
-  return Number(exponent) - fraction.length + (digits.length - significant.length) >= 0;
 }
 
 function explain(error: z.ZodError): string {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { BadRequest, sendError } from "./answers.ts";
-import { discarded, lingeringClose } from "./lingering-close.ts";
+import { discarded } from "./lingering-close.ts";
 
 // Of an order, and of all that operators send: a note of a thousand escaped surrogate pairs takes 12 bytes a character.
 const MAX_BYTES = 16 * 1024;
@@ -56,7 +56,6 @@ function readChunks(request: Request, response: Response, next: NextFunction): v
 }
 
 function refuseTooLarge(request: Request, response: Response): void {
-  lingeringClose(request.socket);
   request.on("data", () => discarded(request.socket));
   sendError(response, "payload_too_large", `body: must be at most ${MAX_BYTES} bytes`, { Connection: "close" });
 }

@@ -68,6 +68,12 @@ export function isAllowed(request: IncomingMessage, response: Response, isKnownH
   const { headers } = request;
   response.locals = localsOf(headers, connections);
 
+  // HTTP/1.0 has no chunks, so a proxy that speaks it sees the end of this request elsewhere: what this side took for the next one would be
+  // somebody else's (RFC 9112, 6.1).
+  if (request.httpVersionMinor === 0 && headers["transfer-encoding"] !== undefined) {
+    sendError(response, "bad_request", "Transfer-Encoding: is not part of HTTP/1.0", { Connection: "close" });
+    return false;
+  }
   const { host, origin } = headers;
   if (host === undefined) {
     // HTTP/1.0 has no Host. Health checks speak it, and no browser does, so no page of another site can send it.

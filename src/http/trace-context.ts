@@ -20,8 +20,11 @@ const NONE: RequestTrace = {};
  */
 export function traceOf(header: string | string[] | undefined, use: TraceUse): RequestTrace {
   if (typeof header !== "string" || !TRACEPARENT.test(header)) return use === "log" ? NONE : { traceparent: newTraceparent() };
-  if (use !== "spans") return { traceparent: header };
-  const { traceId, spanId, sampled } = traceContextOf(header);
-  if (!sampled) return { traceparent: header };
+  // Of a later version what this one knows is passed on, as the standard says. Of any length, it made calls that providers refuse, so that they
+  // counted as down.
+  const known = header.startsWith("00") ? header : `00-${header.slice(3, 55)}`;
+  if (use !== "spans") return { traceparent: known };
+  const { traceId, spanId, sampled } = traceContextOf(known);
+  if (!sampled) return { traceparent: known };
   return { traceparent: `00-${traceId}-${randomBytes(8).toString("hex")}-01`, parentSpanId: spanId };
 }

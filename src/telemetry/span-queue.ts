@@ -6,8 +6,11 @@ export type SendSpans = (spans: readonly SpanData[]) => Promise<void>;
 
 export interface SpanQueueOptions {
   readonly send: SendSpans;
-  /** Called at the first lost batch, and at the first batch that arrives after it. */
-  readonly onDown: (down: boolean, error: unknown) => void;
+  /**
+   * Called when spans begin to be lost, with the error of a batch, or without one where the collector is too slow; and when all that waited
+   * has arrived after that.
+   */
+  readonly onDown: (down: boolean, error?: unknown) => void;
   /** How long spans may wait for a fuller batch; half a second where absent. */
   readonly delayMs?: number;
 }
@@ -29,7 +32,8 @@ export class SpanQueue {
   readonly #options: SpanQueueOptions;
   #waiting: SpanData[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #sending: Promise<unknown> | undefined;
+  /** The batch under way: whether it arrived. */
+  #sending: Promise<boolean> | undefined;
   /** Spans of the batch under way. */
   #underWay = 0;
   #down = false;
@@ -54,8 +58,10 @@ export class SpanQueue {
 
   add(spans: readonly SpanData[]): void {
     for (const span of spans) {
-      if (this.#closed || this.#waiting.length >= MAX_WAITING) this.#dropped++;
-      else this.#waiting.push(span);
+      const hasRoom = this.#waiting.length < MAX_WAITING;
+      if (hasRoom && !this.#closed) this.#waiting.push(span);
+      else this.#dropped++;
+      if (!hasRoom) this.#report(true);
     }
     if (this.#waiting.length >= BATCH) this.#send();
     else if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#send(), this.#options.delayMs ?? DELAY_MS).unref();
@@ -77,9 +83,9 @@ export class SpanQueue {
     for (;;) {
       this.#send();
       if (this.#sending === undefined) return;
-      await this.#sending;
+      const arrived = await this.#sending;
       // The collector is down: the next batch would be lost, too.
-      if (this.#down || this.#gaveUp) return;
+      if (!arrived || this.#gaveUp) return;
     }
   }
 
@@ -91,27 +97,26 @@ export class SpanQueue {
     const batch = this.#waiting.splice(0, BATCH);
     this.#underWay = batch.length;
     this.#sending = this.#options.send(batch).then(
-      () => this.#gaveUp || this.#sent(),
-      (error: unknown) => this.#gaveUp || this.#lost(batch.length, error),
+      () => this.#ended(0),
+      (error: unknown) => this.#ended(batch.length, error),
     );
   }
 
-  #sent(): void {
-    if (this.#down) this.#options.onDown(false, undefined);
-    this.#down = false;
-    this.#next();
-  }
-
-  #lost(spans: number, error: unknown): void {
-    this.#dropped += spans;
-    if (!this.#down) this.#options.onDown(true, error);
-    this.#down = true;
-    this.#next();
-  }
-
-  #next(): void {
+  /** Returns whether the batch arrived. */
+  #ended(lost: number, error?: unknown): boolean {
+    if (this.#gaveUp) return false;
+    this.#dropped += lost;
+    if (lost > 0) this.#report(true, error);
+    // Not after each batch that a slow collector has taken.
+    else if (this.#waiting.length < BATCH) this.#report(false);
     this.#sending = undefined;
     this.#underWay = 0;
     this.add([]);
+    return lost === 0;
+  }
+
+  #report(down: boolean, error?: unknown): void {
+    if (this.#down !== down) this.#options.onDown(down, error);
+    this.#down = down;
   }
 }

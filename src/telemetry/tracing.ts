@@ -19,7 +19,7 @@ export async function startTracing(endpoint: string, log: Logger) {
     send: sender.send,
     onDown: (down, error) =>
       down
-        ? log.warn({ reason: reasonOf(error) }, "spans are lost: the collector does not take them")
+        ? log.warn({ reason: error === undefined ? "it is too slow" : reasonOf(error) }, "spans are lost: the collector does not take them")
         : log.info({ spans_dropped: queue.dropped }, "the collector takes spans again"),
   });
   return {

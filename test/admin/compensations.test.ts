@@ -177,8 +177,9 @@ describe("POST /compensations/{id}/settle", () => {
       ['{"note":"\\ud800"}', "note: "],
       [{ note: "paid\0" }, "note: "],
       [{ note: "fine", by: "me" }, "by: is not a known field; known are note"],
-      ["[]", "body: must be one JSON object"],
-      ['{"note":', "body: must be one JSON object"],
+      ["[]", "body: must be one JSON object and nothing after it"],
+      ['{"note":', "body: must be one JSON object and nothing after it"],
+      [Buffer.from('{"note":"caf\u00e9"}', "latin1"), "body: must be JSON in UTF-8"],
     ]) {
       const { status, json } = await withOne.post("/compensations/1/settle", body);
       expect([body, status, json.error.kind]).toEqual([body, 400, "bad_request"]);

@@ -1,3 +1,4 @@
+import { Agent } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StuckThreads } from "../../src/admin/chaos-routes.ts";
 import type { StepRunner } from "../../src/orders/step-runner.ts";
@@ -237,4 +238,15 @@ describe("the chaos routes", () => {
   test("an order is not taken on the admin listener", async () => {
     expect(await postOrder(server.adminPort, orderOf("misled", 0))).toMatchObject({ status: 404, json: { error: { kind: "not_found" } } });
   });
+});
+
+test("while the service ends, each answer of the admin listener ends its connection", async () => {
+  await using ending = await startService();
+  const now = new AbortController();
+  now.abort();
+  await ending.service.adminListener.endConnections(now.signal);
+  const agent = new Agent({ keepAlive: true });
+  for (const path of ["/", "/metrics", "/readyz", "/orders", "/nowhere"]) {
+    expect((await send(ending.adminPort, { path, agent })).headers, path).toMatchObject({ connection: "close" });
+  }
 });

@@ -10,12 +10,14 @@ import { send } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 
 const NEVER = new AbortController().signal;
+// More than the buffers of a connection hold on both sides.
+const LARGE = Buffer.alloc(4_000 * 1024, " ");
 const GET = "GET /answer HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 async function startListener(): Promise<{ listener: Listener; answerLate: () => void; waiting: () => boolean }> {
   let late: (() => void) | undefined;
   const app = express();
-  app.get("/answer", (_request, response) => sendJson(response, 200, "{}"));
+  app.all("/answer", (_request, response) => sendJson(response, 200, "{}"));
   app.get("/late", (_request, response) => {
     late = () => sendJson(response, 200, "{}");
   });
@@ -54,6 +56,19 @@ test("while connections are to end, each answer ends its own, also one to a requ
   await ended;
   await listener.close();
   agent.destroy();
+});
+
+test("while connections are to end, an answer that waits for no body is found by who sends all before it reads", async () => {
+  const { listener } = await startListener();
+  using sending = await RawConnection.open(listener.port);
+  const ended = listener.endConnections(NEVER);
+  sending.socket.pause();
+  await sending.write(`POST /answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${LARGE.length}\r\n\r\n`);
+  await sending.write(LARGE);
+  sending.socket.resume();
+  expect((await sending.answersToTheEnd()).map(({ status }) => status)).toEqual([200]);
+  await ended;
+  await listener.close();
 });
 
 test("a connection that was idle gets the answer to its next request before it ends", async () => {

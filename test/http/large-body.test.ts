@@ -28,6 +28,24 @@ const expectTooLarge = (answer: RawAnswer | undefined) => {
 };
 const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
 
+test.each([
+  ["which the client asked for", "1.1", "Connection: close\r\n"],
+  ["as always in HTTP/1.0", "1.0", ""],
+])(
+  "an answer that waits for no body and ends its connection, %s, is found by who sends all before it reads",
+  async (_why, version, headers) => {
+    for (const kilobytes of [10, 4_000]) {
+      using connection = await RawConnection.open(server.port);
+      connection.socket.pause();
+      const bytes = kilobytes * 1024;
+      await connection.write(`POST /nowhere HTTP/${version}\r\nHost: localhost\r\n${headers}Content-Length: ${bytes}\r\n\r\n`);
+      await connection.write(Buffer.alloc(bytes, " "));
+      connection.socket.resume();
+      expect((await connection.answersToTheEnd()).map(({ status }) => status)).toEqual([404]);
+    }
+  },
+);
+
 describe("a body that is too large", () => {
   test.each([
     ["declared", `Content-Length: ${LIMIT + 1}\r\n`],

@@ -144,6 +144,16 @@ describe("HTTP/1.0", () => {
     }
   });
 
+  test("has no chunks: the end of such a request is another one for a proxy that speaks it", async () => {
+    const order = JSON.stringify(orderOf(newId("old"), 0));
+    for (const port of [server.port, server.adminPort]) {
+      using connection = await RawConnection.open(port);
+      const head = "POST /order HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n";
+      await connection.write(`${head}${order.length.toString(16)}\r\n${order}\r\n0\r\n\r\nGET /healthz HTTP/1.0\r\n\r\n`);
+      expect((await connection.answersToTheEnd()).map(errorOf)).toEqual([{ status: 400, kind: "bad_request" }]);
+    }
+  });
+
   test("knows no Expect and gets no 100", async () => {
     using connection = await RawConnection.open(server.port);
     await connection.write("POST /order HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}");

@@ -6,7 +6,13 @@ import { traceOf } from "../../src/http/trace-context.ts";
 const TRACE_ID = "0af7651916cd43dd8448eb211c80319c";
 const SPAN_ID = "b7ad6b7169203331";
 const IDS = `${TRACE_ID}-${SPAN_ID}`;
-const VALID = [`00-${IDS}-01`, `00-${IDS}-00`, `cc-${IDS}-01`, `cc-${IDS}-01-what-comes-later`];
+/** With what is passed on of each. */
+const VALID = [
+  [`00-${IDS}-01`, `00-${IDS}-01`],
+  [`00-${IDS}-00`, `00-${IDS}-00`],
+  [`cc-${IDS}-01`, `00-${IDS}-01`],
+  [`cc-${IDS}-00-what-comes-later-${"x".repeat(14_000)}`, `00-${IDS}-00`],
+] as const;
 const INVALID: [string, string | string[] | undefined][] = [
   ["of version 00 and longer than that has", `00-${IDS}-01-more`],
   ["of version 00 with a dash at its end", `00-${IDS}-01-`],
@@ -22,9 +28,9 @@ const INVALID: [string, string | string[] | undefined][] = [
 ];
 
 describe("a traceparent, where only the calls and the log have it", () => {
-  test.each(VALID)("%s is passed on", (header) => {
-    expect(traceOf(header, "calls")).toEqual({ traceparent: header });
-    expect(traceOf(header, "log")).toEqual({ traceparent: header });
+  test.each(VALID)("%.60s is passed on as %s", (header, traceparent) => {
+    expect(traceOf(header, "calls")).toEqual({ traceparent });
+    expect(traceOf(header, "log")).toEqual({ traceparent });
   });
 
   test.each(INVALID)("one %s starts a new trace for the calls, and none for the log", (_, header) => {
@@ -45,8 +51,8 @@ describe("a traceparent, where orders have spans", () => {
     expect(traceOf(header, "spans").traceparent).not.toBe(traceparent);
   });
 
-  test.each([`00-${IDS}-00`, `00-${IDS}-02`])("%s is not sampled, so it is passed on and there is none", (header) => {
-    expect(traceOf(header, "spans")).toEqual({ traceparent: header });
+  test.each([`00-${IDS}-00`, `00-${IDS}-02`, `cc-${IDS}-02-what-comes-later`])("%s is not sampled, so there is none", (header) => {
+    expect(traceOf(header, "spans")).toEqual({ traceparent: `00-${header.slice(3, 55)}` });
   });
 
   test.each(INVALID)("one %s makes it the root of a new trace", (_, header) => {
@@ -81,6 +87,7 @@ test.each([
   ["x=u=1", 1],
   ['note="a, u=0", u=6', 2],
   ['note="a, u=0"', 1],
+  ['u=6, note="a, u=0', 2],
   ["u=1, u=6", 2],
   ["u=1, u=nonsense", 1],
   ["?, =, u=2, ;;", 0],

@@ -40,6 +40,12 @@ test("a schema of something else is left alone", async () => {
   expect(await site.query("SELECT tablename FROM pg_tables WHERE schemaname = 'order_pipeline'")).toEqual([{ tablename: "nodes" }]);
 });
 
+test("a password file that cannot be read is told without its name, which may be the password; also where the server asks for none", async () => {
+  await using database = await freshDatabase();
+  const settings = { JOURNAL_PASSWORD_FILE: "hunter2" };
+  expect(await refusal(database.url, settings)).toBe("order-pipeline: JOURNAL_PASSWORD_FILE: its file cannot be read (ENOENT)\n");
+});
+
 test("a wrong password, no database, no server and one that is no PostgreSQL are told in a line each; an owner of the database needs no more rights", async () => {
   await using server = await startPostgres({ auth: "password" });
   const directory = mkdtempSync(join(tmpdir(), "passwords-"));

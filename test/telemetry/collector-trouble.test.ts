@@ -87,6 +87,40 @@ describe("spans on their way", () => {
     expect([reported, queue.dropped, queue.size]).toEqual([[true, false], 384, 0]);
   });
 
+  test("a collector that takes them too slowly is reported once, and once when nothing of what waited is left", async () => {
+    let arrive: () => void = () => {};
+    const reported: unknown[] = [];
+    const queue = new SpanQueue({
+      send: () => new Promise((resolve) => (arrive = resolve)),
+      onDown: (...what) => reported.push(what),
+    });
+    // One batch is under way, and as many wait as may.
+    queue.add(spans(128));
+    queue.add(spans(8_192));
+    expect([reported, queue.dropped]).toEqual([[], 0]);
+    for (const dropped of [1, 2]) {
+      queue.add(spans(1));
+      expect([reported, queue.dropped]).toEqual([[[true, undefined]], dropped]);
+    }
+    // It is a slow one, and not one that is down: a close still sends what waits.
+    const closed = queue.close(600_000);
+    while (queue.size > 0) {
+      expect(reported).toHaveLength(1);
+      const before = queue.size;
+      arrive();
+      await eventually("the next batch", () => queue.size < before);
+    }
+    arrive();
+    await closed;
+    expect([reported, queue.dropped]).toEqual([
+      [
+        [true, undefined],
+        [false, undefined],
+      ],
+      2,
+    ]);
+  });
+
   test("a close is bounded, whatever the collector does, and tries a collector that is down once", async () => {
     let answer: () => void = () => {};
     const hanging = new SpanQueue({ send: () => new Promise((resolve) => (answer = resolve)), onDown: () => {} });

@@ -3,12 +3,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { sendJson } from "../../http/answers.ts";
 import { readOrder } from "../../http/order-body.ts";
-import { readBody } from "../../http/read-body.ts";
 import type { Routes } from "../../http/routes.ts";
 import type { ErrorKind } from "../../orders/error-kind.ts";
 import type { OrderService } from "../../orders/order-service.ts";
 import { Refused } from "../../orders/refused.ts";
-import { readJson } from "../strict-input.ts";
+import { taking } from "../strict-input.ts";
 
 const MAX_ORDERS = 5_000;
 // After this pause the admission has forgotten the waits that earlier orders taught it.
@@ -38,47 +37,43 @@ interface DemoParts {
 export function demoOrderRoutes({ orderService, onRefused }: DemoParts): Routes {
   return {
     "/chaos/orders": {
-      post: [
-        readBody,
-        async (request, response) => {
-          const { count, at_once = count, order, hang_up_ms } = readJson(request, DEMO);
-          const prefix = `demo-${randomBytes(4).toString("hex")}`;
-          const orders = Array.from({ length: count }, (_, n) =>
-            readOrder(Buffer.from(JSON.stringify({ amount: 1_000, ...order, order_id: count === 1 ? prefix : `${prefix}-${n + 1}` }))),
-          );
-          const ended: Partial<Record<ErrorKind | "ok", number>> = {};
-          let placedAgain = 0;
-          const left = orders.values();
-          // The clients share one iterator: each takes the next order.
-          const client = async () => {
-            for (const one of left) {
-              let kind = await place(one);
-              for (let tries = 1; kind === "overloaded" && at_once < count && tries < MAX_TRIES; tries++) {
-                await sleep(COME_AGAIN_MS);
-                placedAgain++;
-                kind = await place(one);
-              }
-              ended[kind] = (ended[kind] ?? 0) + 1;
+      post: taking(DEMO, async (_request, response, { count, at_once = count, order, hang_up_ms }) => {
+        const prefix = `demo-${randomBytes(4).toString("hex")}`;
+        const orders = Array.from({ length: count }, (_, n) =>
+          readOrder(Buffer.from(JSON.stringify({ amount: 1_000, ...order, order_id: count === 1 ? prefix : `${prefix}-${n + 1}` }))),
+        );
+        const ended: Partial<Record<ErrorKind | "ok", number>> = {};
+        let placedAgain = 0;
+        const left = orders.values();
+        // The clients share one iterator: each takes the next order.
+        const client = async () => {
+          for (const one of left) {
+            let kind = await place(one);
+            for (let tries = 1; kind === "overloaded" && at_once < count && tries < MAX_TRIES; tries++) {
+              await sleep(COME_AGAIN_MS);
+              placedAgain++;
+              kind = await place(one);
             }
-          };
-          await Promise.all(Array.from({ length: Math.min(at_once, count) }, client));
-          const told = { status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended, placed_again: placedAgain };
-          sendJson(response, 200, JSON.stringify(told));
-
-          async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
-            try {
-              const hangUp = new AbortController();
-              const { answer } = await orderService.place({ order: one, signal: hangUp.signal });
-              if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(() => hangUp.abort());
-              return (await answer).error ?? "ok";
-            } catch (error) {
-              if (!(error instanceof Refused)) throw error;
-              onRefused(error.kind);
-              return error.kind;
-            }
+            ended[kind] = (ended[kind] ?? 0) + 1;
           }
-        },
-      ],
+        };
+        await Promise.all(Array.from({ length: Math.min(at_once, count) }, client));
+        const told = { status: "ok", first_order_id: orders[0]?.orderId, orders: count, ended, placed_again: placedAgain };
+        sendJson(response, 200, JSON.stringify(told));
+
+        async function place(one: (typeof orders)[number]): Promise<ErrorKind | "ok"> {
+          try {
+            const hangUp = new AbortController();
+            const { answer } = await orderService.place({ order: one, signal: hangUp.signal });
+            if (hang_up_ms !== undefined) void sleep(hang_up_ms).then(() => hangUp.abort());
+            return (await answer).error ?? "ok";
+          } catch (error) {
+            if (!(error instanceof Refused)) throw error;
+            onRefused(error.kind);
+            return error.kind;
+          }
+        }
+      }),
     },
   };
 }

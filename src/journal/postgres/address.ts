@@ -79,7 +79,10 @@ function isSslMode(text: string): text is SslMode {
 export type Target = Pick<ClientConfig, "host" | "port" | "database" | "user" | "ssl" | "password">;
 
 /** The servers of an address, for `pg`, which knows one host. `password` is asked at each connection, so that a new one needs no restart. */
-export function targetsOf({ hosts, user, database, sslmode, sslrootcert }: PostgresAddress, password?: () => string): readonly Target[] {
+export function targetsOf(
+  { hosts, user, database, sslmode, sslrootcert }: PostgresAddress,
+  password?: () => Promise<string>,
+): readonly Target[] {
   const ssl = sslOf(sslmode, sslrootcert);
   return hosts.map(({ host, port }) => ({ host, port, user, database, ssl, ...(password !== undefined && { password }) }));
 }

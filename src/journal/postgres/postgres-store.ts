@@ -22,7 +22,7 @@ import { PostgresWriter } from "./writer.ts";
 export interface PostgresOptions {
   readonly node: NodeIdentity;
   /** Read at each connection. */
-  readonly password?: () => string;
+  readonly password?: () => Promise<string>;
   /** How long after its end calls of an attempt may still be under way: its deadline and the time of a call, milliseconds. */
   readonly callsEndMs: number;
   /** Another node is dead: its attempts are closed and are being compensated. */
