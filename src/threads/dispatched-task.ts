@@ -59,6 +59,8 @@ export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
   messageNumber = 0;
   /** How many threads have died with it after they had received it. */
   losses = 0;
+  /** How many threads have died when its message was the next that they would have received. */
+  unread = 0;
   readonly #id: number;
   #ended: Ended | undefined;
   #listeners: Listener | Listener[] | undefined;

@@ -70,7 +70,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: "a task that has not arrived is given up as if it ran",
     file: DISPATCHER,
-    from: "    if (!this.#hasReceived(thread, task)) {\n      // It looks",
+    from: "    if (!this.#hasReceived(thread, task.messageNumber)) {\n      // It looks",
     to: "    if (thread.gone) {\n      // It looks",
     foundBy: "a task is canceled on its way and given up before it arrives",
   },
