@@ -3,7 +3,7 @@ import type { Link } from "./chain.ts";
 import { monotonicMs } from "./clock.ts";
 import { type Ended, Failure, type Outcome, TaskError, ThreadLost } from "./outcome.ts";
 import type { PoolThread } from "./pool-thread.ts";
-import type { TaskMessage } from "./protocol.ts";
+import { codecOf, type TaskMessage } from "./protocol.ts";
 import type { SlotGroup } from "./slot-group.ts";
 
 export interface TaskRunOptions {
@@ -118,10 +118,10 @@ export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
     return this.#promises.value.then(ok, failed);
   }
 
-  /** Adds the task to a message, the n-th to its thread. */
+  /** Adds the task to a message, the n-th to its thread. Throws what its codec throws. */
   addTo(message: TaskMessage, messageNumber: number): void {
     const { slot, generation, parts } = this.group;
-    const codec = parts.codecs?.[this.name];
+    const codec = codecOf(parts.codecs, this.name);
     this.messageNumber = messageNumber;
     message.push(this.#id, slot, generation, this.name, codec === undefined ? this.input : codec.encode(this.input, this.name));
   }

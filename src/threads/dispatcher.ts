@@ -177,15 +177,15 @@ export class Dispatcher {
   }
 }
 
-/** An input that cannot be cloned fails its task, and none that is sent with it. */
+/** An input that cannot be encoded or cloned fails its task, and none that is sent with it. */
 function send(thread: PoolThread, tasks: readonly DispatchedTask[]): void {
   const message: TaskMessage = [];
   const number = thread.sent + 1;
-  for (const task of tasks) task.addTo(message, number);
   try {
+    for (const task of tasks) task.addTo(message, number);
     thread.send(message);
   } catch (error) {
     if (tasks.length > 1) for (const task of tasks) send(thread, [task]);
-    else tasks[0]?.settle(failed(`the input of the task cannot be cloned: ${textOf(error, "message")}`, "DataCloneError"));
+    else tasks[0]?.settle(failed(`the input of the task cannot be sent: ${textOf(error, "message")}`, textOf(error, "name")));
   }
 }

@@ -9,9 +9,9 @@ export type TaskTable = Readonly<Record<string, TaskBody>>;
 
 /** Turns the input of a hot task into a flat value that is cheaper to clone, and back. Both ends get the same codecs. */
 export interface Codec<Input = unknown, Flat = unknown> {
-  /** Main thread. Must not throw. */
+  /** Main thread. What it throws fails the task. */
   encode(input: Input, name: string): Flat;
-  /** The task's thread. */
+  /** The task's thread. What it throws fails the task. */
   decode(flat: Flat): unknown;
 }
 

@@ -5,7 +5,7 @@ import { type BuiltInCause, Canceled } from "../canceled.ts";
 import { monotonicMs } from "../clock.ts";
 import { Layout } from "../layout.ts";
 import { type CanceledOutcome, type FailedOutcome, Failure, failed } from "../outcome.ts";
-import type { ReadyMessage, TaskEntries, TaskMessage, ThreadSetup } from "../protocol.ts";
+import { codecOf, type ReadyMessage, type TaskEntries, type TaskMessage, type ThreadSetup } from "../protocol.ts";
 import { BEAT_EVERY_MS, Tracker } from "../tracker.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import type { DefinedTasks, TaskBody, TaskObserver, TaskTable } from "./define-tasks.ts";
@@ -84,7 +84,7 @@ class TaskServer {
     const { startedAtMs } = context;
     let input: unknown;
     try {
-      const codec = this.#options.codecs?.[name];
+      const codec = codecOf(this.#options.codecs, name);
       input = codec === undefined ? message[at + 4] : codec.decode(message[at + 4]);
     } catch (error) {
       this.#outbox.add(id, slot, generation, startedAtMs, startedAtMs, outcomeOf(error, context));
