@@ -30,7 +30,7 @@ export type ValueOf<Body extends TaskBody> = Awaited<ReturnType<Body>>;
 
 /**
  * Tasks that belong together (errgroup's Group, Trio's nursery), on any threads: the first that fails cancels the others. `await using`
- * cancels what still runs at the end of the block, and waits for it. Main thread.
+ * waits at the end of the block, and cancels what still runs where nobody has called `join`. Main thread.
  */
 export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string, Data = unknown> {
   readonly #tasks: TaskGroup<Outcome<unknown, Cause, Data>, Cause | BuiltInCause>;
