@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { CancelScope } from "./cancel-scope.ts";
 import { type BuiltInCause, Canceled } from "./canceled.ts";
 import type { Task, TaskRunOptions } from "./dispatched-task.ts";
@@ -40,6 +41,9 @@ export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string,
 
   /** For `Threads.group`. Throws `Refused` when too many groups are open, RangeError for a bad option. */
   constructor(parts: GroupParts, { signal, timeoutMs, parent, priority }: GroupOptions<Cause>) {
+    // Before anything is taken that would have to be given back.
+    if (signal && typeof signal.addEventListener !== "function")
+      throw new RangeError(`signal must be an AbortSignal, not ${inspect(signal)}`);
     const isFailure = (outcome: Outcome<unknown, Cause, Data>) =>
       outcome.status === "lost" || (outcome.status === "failed" && !outcome.keepsSiblings);
     const scope = parent instanceof ThreadGroup ? parent.scope : (parent as CancelScope<Cause | BuiltInCause> | undefined);
