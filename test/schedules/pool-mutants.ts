@@ -104,8 +104,8 @@ export const POOL_MUTANTS: readonly Mutant[] = [
   {
     name: "those that wait are not looked at when a thread comes up",
     file: POOL,
-    from: "    this.#startedOrFailed?.();\n    this.#dispatcher.lookAtWaiting();\n",
-    to: "    this.#startedOrFailed?.();\n",
+    from: "    this.#startedOrFailed();\n    this.#dispatcher.lookAtWaiting();\n",
+    to: "    this.#startedOrFailed();\n",
     foundBy: "a thread dies while it starts",
   },
   {
