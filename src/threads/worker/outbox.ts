@@ -18,6 +18,8 @@ export class Outbox {
   readonly #port: MessagePort;
   readonly #causes: readonly string[];
   readonly #beforeOutcomes: (() => void) | undefined;
+  // As it is now: a task may put the clock of a test into its place, and outcomes have to leave all the same.
+  readonly #setImmediate = setImmediate;
   #ended: OutcomeMessage = [];
 
   constructor(port: MessagePort, causes: readonly string[], beforeOutcomes: (() => void) | undefined) {
@@ -38,7 +40,7 @@ export class Outbox {
     value?: unknown,
   ): void {
     // In the check phase of this turn: whatever ended in its timers, socket events and wake-ups leaves as one message.
-    if (this.#ended.length === 0) setImmediate(this.#postOutcomes);
+    if (this.#ended.length === 0) this.#setImmediate(this.#postOutcomes);
     const result = outcome === null ? (value === undefined ? null : ([value] as const)) : toPost(outcome, this.#causes);
     this.#ended.push(id, slot, generation, startedAtMs, endedAtMs, result);
   }

@@ -41,7 +41,8 @@ function keepAliveDespiteLeftovers(outbox: Outbox): void {
   });
 }
 
-// A task may return a promise with a `then` of its own, which throws, or calls back twice or never.
+// A task may replace the global, or return a promise with a `then` of its own, which throws, or calls back twice or never.
+const NativePromise = Promise;
 const THEN = Promise.prototype.then;
 
 class TaskServer {
@@ -114,9 +115,9 @@ class TaskServer {
       const body = this.#bodies.get(name);
       if (body === undefined) throw new TypeError(`there is no task "${name}" in the file of tasks`);
       // A task need not be an async function.
-      return Promise.resolve(body(input, context));
+      return NativePromise.resolve(body(input, context));
     } catch (error) {
-      return Promise.reject(error);
+      return NativePromise.reject(error);
     }
   }
 

@@ -134,6 +134,18 @@ test.each(["constructor", "toString", "__proto__"])(
   },
 );
 
+test("a task that replaces the promises and timers of its thread: its outcome comes, and so do those of a burst behind it", async () => {
+  await using opened = await Opened.open<Tasks>({ file: FILE });
+  const group = opened.threads.group();
+  await group.run("replacesGlobals", undefined);
+  // Far more than start in one slice.
+  for (let n = 0; n < 1_000; n++) group.run("value", n);
+  const { outcomes } = await group.join();
+  expect(outcomes.slice(1)).toEqual(Array.from({ length: 1_000 }, (_, value) => ({ status: "ok", value })));
+  expect([opened.replaced, opened.faults]).toEqual([[], []]);
+  opened.expectIdle();
+});
+
 interface Death {
   readonly canceled?: boolean;
   /** For what its thread may be replaced: a loop may have stood still for two seconds before anybody was able to look. */

@@ -1,3 +1,4 @@
+import { mock } from "node:test";
 import { parentPort } from "node:worker_threads";
 import { defineTasks, Failure, type TaskContext } from "../../../src/threads/worker/index.ts";
 import { FORGED_MESSAGES, libraryPort, unreadable } from "../fuzz/forged-messages.ts";
@@ -122,6 +123,12 @@ export const tasks = defineTasks(({ counters: buffer }: Settings) => {
       context.onCancel(() => counters.add(began));
       counters.add(began);
       await context.sleep(600_000);
+    },
+    /** As a library of promises does, and a test with a clock of its own. */
+    replacesGlobals() {
+      const OtherPromise = { resolve: () => new Map(), reject: () => new Map() };
+      Object.assign(globalThis, { Promise: OtherPromise });
+      mock.timers.enable();
     },
     leavesRejections() {
       for (const what of [null, new Error("left behind")]) void Promise.reject(what);
