@@ -157,6 +157,7 @@ const DEATHS: Record<Deadly, Death> = {
   exit: { reasons: ["exit"] },
   // Nobody knows whose outcome it was.
   unreadable: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: / },
+  nested: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: RangeError/ },
   timer: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a timer/ },
   timerWithNull: { reasons: ["uncaught"], fault: /^a thread crashed: null$/ },
   microtask: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a microtask/ },

@@ -70,6 +70,8 @@ export type Failing = keyof typeof FAILING;
 const DEADLY = {
   exit: () => process.exit(0),
   unreadable,
+  /** A thread has four times the main thread's stack. */
+  nested: () => Array.from({ length: 6_000 }).reduce<unknown>((inner) => [inner], null),
   timer: () => {
     setTimeout(() => raise("in a timer"));
     return new Promise(() => {});
