@@ -4,13 +4,15 @@ import { type CanceledOutcome, type FailedOutcome, failed } from "../outcome.ts"
 import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type PostedResult, toPost, type UserMessage } from "../protocol.ts";
 import { Transferred } from "./define-tasks.ts";
 
+// In the global registry, as `Transferred`.
+const OWN = Symbol.for("cancelable-threads.Outbox");
 /** The thread's own, once it serves; `post` needs it. */
-let own: Outbox | undefined;
+const thread = globalThis as { [OWN]?: Outbox };
 
 /** Sends a clone of a value to the main thread's `onMessage`, before the outcomes of tasks that end later. Throws where that cannot be. */
 export function post(value: unknown): void {
-  if (own === undefined) throw new Error("post: this thread runs no tasks");
-  own.post(value);
+  if (thread[OWN] === undefined) throw new Error("post: this thread runs no tasks");
+  thread[OWN].post(value);
 }
 
 /** What leaves a thread: the outcomes of a turn as one message, and whatever else its tasks post. */
@@ -26,7 +28,7 @@ export class Outbox {
     this.#port = port;
     this.#causes = causes;
     this.#beforeOutcomes = beforeOutcomes;
-    own = this;
+    thread[OWN] = this;
   }
 
   /** `outcome`: null for ok, with its value. */
@@ -88,7 +90,7 @@ function movable(message: OutcomeMessage, list: ArrayBuffer[]): OutcomeMessage {
   let copy: OutcomeMessage | undefined;
   for (let at = OUTCOME_STRIDE - 1; at < message.length; at += OUTCOME_STRIDE) {
     const result = message[at] as PostedResult;
-    if (!Array.isArray(result) || !(result[0] instanceof Transferred)) continue;
+    if (!Array.isArray(result) || !Transferred.is(result[0])) continue;
     copy ??= message.slice();
     copy[at] = [result[0].value];
     list.push(...result[0].list);
