@@ -119,14 +119,14 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: "a thread is ended for computing alone",
     file: PROGRESS,
-    from: '(pool.name === "shared" || this.#tracker.read(thread.row as number).running === 0)',
+    from: '(pool.name === "shared" || this.#isStuckAlone(thread, still))',
     to: "true",
     foundBy: "a task computes alone on its thread",
   },
   {
     name: "an exclusive thread that stands still is kept though it runs nothing",
     file: PROGRESS,
-    from: " || this.#tracker.read(thread.row as number).running === 0)",
+    from: " || this.#isStuckAlone(thread, still))",
     to: ")",
     foundBy: "a task that computes alone on its thread is canceled",
   },

@@ -138,6 +138,14 @@ describe.concurrent("of a thread on which nothing moves", () => {
     expect(opened.replaced).toEqual([]);
   });
 
+  test("a task that has the thread for itself keeps its value, though that takes as long to copy", async () => {
+    await using opened = await open({ shared: 0, exclusive: 1 });
+    await using group = opened.threads.group();
+    const task = group.run("copiesFor", STUCK_MS, { on: "exclusive" });
+    expect(await task.outcome).toEqual({ status: "ok", value: { copied: STUCK_MS } });
+    expect(opened.replaced).toEqual([]);
+  });
+
   const LONGEST_MS = 2 ** 31 - 1;
 
   test("the longest time-out and grace that there are do not pass for the shortest", async () => {
