@@ -43,7 +43,8 @@ export function keyOf(id: number, slot: number, generation: number): string {
 /** One task from the moment it is run until it has settled, and its caller's handle. Main thread. */
 export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
   readonly name: string;
-  readonly input: unknown;
+  /** Undefined where it has ended, unless `convert` may still be given it. */
+  input: unknown;
   readonly group: SlotGroup;
   readonly options: TaskRunOptions | undefined;
   /** Grows with each task of the process. */
@@ -141,6 +142,8 @@ export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
     this.group.parts.table.remove(this.#id);
     this.thread?.taskSettled();
     this.group.taskSettled(this, outcome);
+    // A group may stay open while thousands of its tasks end, one after the other.
+    if (this.group.convert === undefined) this.input = undefined;
     const listeners = this.#listeners;
     this.#listeners = undefined;
     if (listeners === undefined) return;
