@@ -1,5 +1,5 @@
 import type { Codec, Codecs } from "../threads/index.ts";
-import type { StepErrorKind } from "./error-kind.ts";
+import { STEP_ERROR_KINDS, type StepErrorKind } from "./error-kind.ts";
 import type { AttemptInput, Effect, StepInput, Unavailable } from "./step.ts";
 import type { StepSpec } from "./step-runner.ts";
 import { STEPS, type StepName } from "./steps.ts";
@@ -55,6 +55,21 @@ export type StepFailure = readonly [
   answer?: string | undefined,
   unavailable?: Unavailable | undefined,
 ];
+
+/** Undefined for anything else: a step may throw a `Failure` that it did not make as a step does. */
+export function parseStepFailure(data: unknown): StepFailure | undefined {
+  if (!Array.isArray(data)) return undefined;
+  const [kind, effect, answer, unavailable] = data;
+  if (!STEP_ERROR_KINDS.includes(kind) || (effect !== "none" && effect !== "unknown")) return undefined;
+  if (answer !== undefined && typeof answer !== "string") return undefined;
+  return unavailable === undefined || isUnavailable(unavailable) ? [kind, effect, answer, unavailable] : undefined;
+}
+
+function isUnavailable(value: unknown): value is Unavailable {
+  if (typeof value !== "object" || value === null) return false;
+  const { retryAfterMs } = value as Record<string, unknown>;
+  return retryAfterMs === undefined || Number.isFinite(retryAfterMs);
+}
 
 /** What a step notes as its progress before a provider can act: unless it then ends ok, it has to be compensated. */
 export const CALLING = "calling";

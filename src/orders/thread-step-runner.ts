@@ -2,7 +2,7 @@ import type { CanceledOutcome, CancelScope, Ended, FailedOutcome, LostOutcome, R
 import { orderCause } from "./cancel-cause.ts";
 import type { AttemptInput, EndedStep, StepOutcome } from "./step.ts";
 import type { StepGroup, StepRunner, StepSpec } from "./step-runner.ts";
-import { CALLING, type StepFailure, stepOf, taskOf } from "./step-task.ts";
+import { CALLING, parseStepFailure, stepOf, taskOf } from "./step-task.ts";
 
 /** Called for a step that threw what nobody had classified. */
 export type OnBug = (step: string, orderId: string, stack: string) => void;
@@ -30,8 +30,9 @@ export class ThreadStepRunner implements StepRunner {
   };
 
   #failureOf({ data, error, progress, message }: FailedOutcome, task: RunningTask): NotOk {
-    if (data !== undefined) {
-      const [kind, effect, answer, unavailable] = data as StepFailure;
+    const failure = parseStepFailure(data);
+    if (failure !== undefined) {
+      const [kind, effect, answer, unavailable] = failure;
       if (answer === undefined && unavailable === undefined) return { status: "failed", kind, effect };
       return { status: "failed", kind, effect, ...(answer !== undefined && { answer }), ...(unavailable !== undefined && { unavailable }) };
     }

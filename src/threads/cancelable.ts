@@ -88,11 +88,15 @@ export class Cancelable<Cause extends string = string> {
     this.#controller?.abort(new Canceled(cause));
   }
 
-  #remove({ previous, next }: Listening): void {
+  #remove(own: Listening): void {
+    const { previous, next } = own;
     if (previous === undefined) this.#first = next;
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
+    // Whoever keeps his subscription must not hold all those that came after him.
+    own.previous = undefined;
+    own.next = undefined;
   }
 }
 

@@ -10,7 +10,7 @@ export const ENDED = "ended";
 const BRAND = Symbol.for("cancelable-threads.Canceled");
 
 /** What is to be read of anything that was thrown. Never throws. Any thread. */
-export function textOf(error: unknown, part: "stack" | "message" = "stack"): string {
+export function textOf(error: unknown, part: "stack" | "message" | "name" = "stack"): string {
   try {
     return String(error instanceof Error ? (error[part] ?? error.message) : error);
   } catch {

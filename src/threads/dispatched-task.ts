@@ -3,7 +3,7 @@ import type { Link } from "./chain.ts";
 import { monotonicMs } from "./clock.ts";
 import { type Ended, Failure, type Outcome, TaskError, ThreadLost } from "./outcome.ts";
 import type { PoolThread } from "./pool-thread.ts";
-import type { TaskMessage } from "./protocol.ts";
+import { codecOf, type TaskMessage } from "./protocol.ts";
 import type { SlotGroup } from "./slot-group.ts";
 
 export interface TaskRunOptions {
@@ -43,7 +43,8 @@ export function keyOf(id: number, slot: number, generation: number): string {
 /** One task from the moment it is run until it has settled, and its caller's handle. Main thread. */
 export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
   readonly name: string;
-  readonly input: unknown;
+  /** Undefined where it has ended, unless `convert` may still be given it. */
+  input: unknown;
   readonly group: SlotGroup;
   readonly options: TaskRunOptions | undefined;
   /** Grows with each task of the process. */
@@ -59,6 +60,8 @@ export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
   messageNumber = 0;
   /** How many threads have died with it after they had received it. */
   losses = 0;
+  /** How many threads have died when its message was the next that they would have received. */
+  unread = 0;
   readonly #id: number;
   #ended: Ended | undefined;
   #listeners: Listener | Listener[] | undefined;
@@ -116,10 +119,10 @@ export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
     return this.#promises.value.then(ok, failed);
   }
 
-  /** Adds the task to a message, the n-th to its thread. */
+  /** Adds the task to a message, the n-th to its thread. Throws what its codec throws. */
   addTo(message: TaskMessage, messageNumber: number): void {
     const { slot, generation, parts } = this.group;
-    const codec = parts.codecs?.[this.name];
+    const codec = codecOf(parts.codecs, this.name);
     this.messageNumber = messageNumber;
     message.push(this.#id, slot, generation, this.name, codec === undefined ? this.input : codec.encode(this.input, this.name));
   }
@@ -139,6 +142,8 @@ export class DispatchedTask implements Task<unknown>, Link<DispatchedTask> {
     this.group.parts.table.remove(this.#id);
     this.thread?.taskSettled();
     this.group.taskSettled(this, outcome);
+    // A group may stay open while thousands of its tasks end, one after the other.
+    if (this.group.convert === undefined) this.input = undefined;
     const listeners = this.#listeners;
     this.#listeners = undefined;
     if (listeners === undefined) return;

@@ -15,7 +15,7 @@ export interface DispatcherOptions extends Pick<GroupParts, "board" | "table"> {
   readonly maxWaiting: number;
 }
 
-// Enough for an idempotent task to survive an accident, too few for a task that kills its thread to kill many.
+// Enough for a task to survive an accident of its thread, too few for a task that kills its thread to kill many.
 const MAX_LOSSES = 2;
 
 /**
@@ -66,7 +66,7 @@ export class Dispatcher {
     const { thread, group } = task;
     const cause = this.#options.board.causeOf(group.slot, group.generation);
     if (thread?.row === undefined || cause === undefined) return;
-    if (!this.#hasReceived(thread, task)) {
+    if (!this.#hasReceived(thread, task.messageNumber)) {
       // It looks at its group's word before it starts: it never will.
       task.settle(neverRan(cause));
       return;
@@ -104,7 +104,9 @@ export class Dispatcher {
       }
       task.moveTo(thread);
       const tasks = messages.get(thread);
-      if (tasks === undefined) messages.set(thread, [task]);
+      // If its thread died of reading it, nothing may be in the same message that the next one would not get to read either.
+      if (task.unread > 0) send(thread, [task]);
+      else if (tasks === undefined) messages.set(thread, [task]);
       else tasks.push(task);
     }
     for (const [thread, tasks] of messages) send(thread, tasks);
@@ -144,22 +146,25 @@ export class Dispatcher {
   /** To be called when no line of a thread's code runs any more and all its outcomes have been reported. */
   gone(thread: PoolThread, reason: ReplaceReason): void {
     for (const task of this.#options.table.all()) {
-      if (task.thread === thread) this.#lost(task, reason, this.#hasReceived(thread, task));
+      if (task.thread === thread) this.#lost(thread, task, reason);
     }
   }
 
-  #hasReceived({ row }: PoolThread, { messageNumber }: DispatchedTask): boolean {
+  #hasReceived({ row }: PoolThread, messageNumber: number): boolean {
     return row !== undefined && this.#options.tracker.hasReceived(row, messageNumber);
   }
 
-  #lost(task: DispatchedTask, reason: ReplaceReason, received: boolean): void {
+  #lost(thread: PoolThread, task: DispatchedTask, reason: ReplaceReason): void {
+    const received = this.#hasReceived(thread, task.messageNumber);
     const { slot, generation, cause } = task.group;
     if (cause !== undefined) {
       task.settle({ status: "canceled", cause, started: received, stopped: !received, progress: undefined });
       return;
     }
     const isCanceled = this.#options.board.causeOf(slot, generation) !== undefined;
-    const mayRunAgain = !received || (task.options?.idempotent === true && task.losses < MAX_LOSSES);
+    // Its message was the next: the thread may have died of reading it, as of an input for which it had no room.
+    if (!received && this.#hasReceived(thread, task.messageNumber - 1)) task.unread++;
+    const mayRunAgain = received ? task.options?.idempotent === true && task.losses < MAX_LOSSES : task.unread <= MAX_LOSSES;
     if (!isCanceled && mayRunAgain && !this.threads.closing) {
       task.moveTo(undefined);
       if (received) task.losses++;
@@ -172,15 +177,15 @@ export class Dispatcher {
   }
 }
 
-/** An input that cannot be cloned fails its task, and none that is sent with it. */
+/** An input that cannot be encoded or cloned fails its task, and none that is sent with it. */
 function send(thread: PoolThread, tasks: readonly DispatchedTask[]): void {
   const message: TaskMessage = [];
   const number = thread.sent + 1;
-  for (const task of tasks) task.addTo(message, number);
   try {
+    for (const task of tasks) task.addTo(message, number);
     thread.send(message);
   } catch (error) {
     if (tasks.length > 1) for (const task of tasks) send(thread, [task]);
-    else tasks[0]?.settle(failed(`the input of the task cannot be cloned: ${textOf(error, "message")}`, "DataCloneError"));
+    else tasks[0]?.settle(failed(`the input of the task cannot be sent: ${textOf(error, "message")}`, textOf(error, "name")));
   }
 }

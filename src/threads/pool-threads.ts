@@ -34,7 +34,8 @@ export class PoolThreads {
   readonly #backoff = new StartBackoff();
   /** From then on no thread is replaced, and tasks without a thread get none. */
   closing = false;
-  #startedOrFailed: (() => void) | undefined;
+  /** Of those who wait until the threads are up. */
+  readonly #wakeUps: (() => void)[] = [];
   #startFault: unknown;
 
   constructor(options: PoolOptions, dispatcher: Dispatcher) {
@@ -81,13 +82,18 @@ export class PoolThreads {
     return this.#workers.size;
   }
 
-  /** Resolves when every thread has loaded and claimed its row. Rejects when several threads in a row have died before that. */
+  /** Resolves when every thread has loaded and claimed its row. Rejects when several in a row have died before that, and at the close. */
   async ready(): Promise<void> {
     const { name, threads } = this.#options;
     while (this.loaded().length < threads) {
       if (this.#backoff.isHopeless) throw new Error(`the threads of the ${name} pool do not start: ${this.#startFault}`);
-      await new Promise<void>((resolve) => (this.#startedOrFailed = resolve));
+      if (this.closing) throw new Error("the threads are closed");
+      await new Promise<void>((resolve) => this.#wakeUps.push(resolve));
     }
+  }
+
+  #startedOrFailed(): void {
+    for (const wakeUp of this.#wakeUps.splice(0)) wakeUp();
   }
 
   /** A second call does nothing. Throws what Piscina throws. */
@@ -114,6 +120,7 @@ export class PoolThreads {
     this.#backoff.stop();
     for (const thread of this.#threads) thread.kill("exit");
     const destroyed = this.#piscina?.destroy();
+    this.#startedOrFailed();
     await this.#workers.ended(quietMs);
     for (const thread of this.#threads) this.#settle(thread);
     if (this.alive === 0) await destroyed;
@@ -189,7 +196,7 @@ export class PoolThreads {
     thread.becomeReady(threadId, row, worker);
     this.#options.startLimit.ended();
     this.#backoff.cameUp();
-    this.#startedOrFailed?.();
+    this.#startedOrFailed();
     this.#dispatcher.lookAtWaiting();
   }
 
@@ -221,7 +228,7 @@ export class PoolThreads {
     // Whoever was set aside has been replaced already, and what it dies of says nothing about the next one.
     if (!this.closing && !(thread.isSetAside && leaving === undefined)) this.#backoff.died(upMs, () => this.#ensureThreads());
     if (readyAtMs === undefined) this.#options.startLimit.ended();
-    this.#startedOrFailed?.();
+    this.#startedOrFailed();
   }
 
   /** No line of its code runs any more: its outcomes are read, and what it has not answered is lost. */

@@ -12,6 +12,9 @@ const GRACE_LOOKS = 4;
 // Two seconds, twenty beats: tasks that compute for so long in one piece belong on the exclusive pool.
 const STUCK_LOOKS = 8;
 
+// A minute, a guess: a value of a million objects takes a second to copy, on a busy machine ten.
+const POSTING_LOOKS = 240;
+
 export type WatchedPool = Pick<PoolThreads, "all" | "name" | "maxGivenUp" | "setAside">;
 
 interface Seen {
@@ -77,10 +80,15 @@ export class ProgressWatch {
 
   #judge(pool: WatchedPool, thread: PoolThread, { still, gaveUp, crowded }: Seen): void {
     if (gaveUp > GRACE_LOOKS && (still >= GRACE_LOOKS || pool.name === "exclusive")) thread.kill("grace");
-    // What holds up an exclusive thread that runs no task was left behind by one.
-    else if (still >= STUCK_LOOKS && (pool.name === "shared" || this.#tracker.read(thread.row as number).running === 0))
-      thread.kill("heartbeat");
+    else if (still >= STUCK_LOOKS && (pool.name === "shared" || this.#isStuckAlone(thread, still))) thread.kill("heartbeat");
     // Not sooner: tasks of a burst that had not begun are given up too, and a thread that is well answers for them within a second.
     else if (crowded > GRACE_LOOKS) pool.setAside(thread);
+  }
+  /** What holds up an exclusive thread that runs no task was left behind by one, or is the copy of a large value on its way out. */
+  #isStuckAlone(thread: PoolThread, still: number): boolean {
+    const row = thread.row as number;
+    if (this.#tracker.read(row).running > 0) return false;
+    const isPosting = thread.inFlight > 0 && this.#tracker.hasReceived(row, thread.sent);
+    return !isPosting || still >= POSTING_LOOKS;
   }
 }

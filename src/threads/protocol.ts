@@ -1,6 +1,7 @@
 import type { BuiltInCause } from "./canceled.ts";
 import type { LayoutHandle } from "./layout.ts";
 import type { CanceledOutcome, FailedOutcome, Outcome } from "./outcome.ts";
+import type { Codec, Codecs } from "./worker/define-tasks.ts";
 
 export interface ThreadSetup {
   readonly layout: LayoutHandle;
@@ -17,6 +18,11 @@ export interface ThreadSetup {
 export type TaskMessage = unknown[];
 export type TaskEntries = readonly [id: number, slot: number, generation: number, name: string, payload: unknown];
 export const TASK_STRIDE = 5;
+
+/** That of a task's payload. The name may come from outside, and be that of a property that every object has. Any thread. */
+export function codecOf(codecs: Codecs | undefined, name: string): Codec | undefined {
+  return codecs !== undefined && Object.hasOwn(codecs, name) ? codecs[name] : undefined;
+}
 
 /**
  * The one Piscina task of a thread lasts as long as the thread: one for each task would cost the main thread several times as much.

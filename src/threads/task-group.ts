@@ -60,17 +60,15 @@ export class TaskGroup<T, Cause extends string = string> {
       return;
     }
     this.#running++;
-    let promise: Promise<T>;
     try {
-      promise = task(this.scope, index);
+      task(this.scope, index).then(
+        (value) => this.#ended(index, { status: "ok", value }, this.#isFailure?.(value) === true),
+        (error: unknown) => this.#failed(index, error),
+      );
     } catch (error) {
+      // Also where it gives no promise: the group would never end.
       this.#failed(index, error);
-      return;
     }
-    promise.then(
-      (value) => this.#ended(index, { status: "ok", value }, this.#isFailure?.(value) === true),
-      (error: unknown) => this.#failed(index, error),
-    );
   }
 
   /** Waits until every task has ended. Never rejects. A second call gives the same result. */

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { CancelScope } from "./cancel-scope.ts";
 import { type BuiltInCause, Canceled } from "./canceled.ts";
 import type { Task, TaskRunOptions } from "./dispatched-task.ts";
@@ -30,7 +31,7 @@ export type ValueOf<Body extends TaskBody> = Awaited<ReturnType<Body>>;
 
 /**
  * Tasks that belong together (errgroup's Group, Trio's nursery), on any threads: the first that fails cancels the others. `await using`
- * cancels what still runs at the end of the block, and waits for it. Main thread.
+ * waits at the end of the block, and cancels what still runs where nobody has called `join`. Main thread.
  */
 export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string, Data = unknown> {
   readonly #tasks: TaskGroup<Outcome<unknown, Cause, Data>, Cause | BuiltInCause>;
@@ -40,6 +41,9 @@ export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string,
 
   /** For `Threads.group`. Throws `Refused` when too many groups are open, RangeError for a bad option. */
   constructor(parts: GroupParts, { signal, timeoutMs, parent, priority }: GroupOptions<Cause>) {
+    // Before anything is taken that would have to be given back.
+    if (signal && typeof signal.addEventListener !== "function")
+      throw new RangeError(`signal must be an AbortSignal, not ${inspect(signal)}`);
     const isFailure = (outcome: Outcome<unknown, Cause, Data>) =>
       outcome.status === "lost" || (outcome.status === "failed" && !outcome.keepsSiblings);
     const scope = parent instanceof ThreadGroup ? parent.scope : (parent as CancelScope<Cause | BuiltInCause> | undefined);

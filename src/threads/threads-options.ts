@@ -31,7 +31,7 @@ export interface ThreadsOptions<Cause extends string = never> {
   readonly maxGroups?: number;
   /** Tasks that one shared thread may have; further ones wait. Default 100 000. */
   readonly maxTasksPerThread?: number;
-  /** Tasks that may wait for a thread of a pool; further ones are refused. Default 100 000. */
+  /** Tasks that may wait for a thread of a pool, each until the end of its turn at least; further ones are refused. Default 100 000. */
   readonly maxWaiting?: number;
   /** Tasks that ignore their cancel, after which a shared thread is set aside: it ends those it has, and is replaced. Default 100. */
   readonly maxGivenUp?: number;
@@ -69,7 +69,8 @@ const RANGES = {
   graceMs: [0, MAX_TIMER_MS],
   maxGroups: [1, 2 ** 20],
   maxTasksPerThread: [1, Number.MAX_SAFE_INTEGER],
-  maxWaiting: [0, Number.MAX_SAFE_INTEGER],
+  // With none every task would be refused: also where a thread is free a task waits until the end of its turn.
+  maxWaiting: [1, Number.MAX_SAFE_INTEGER],
   maxGivenUp: [1, Number.MAX_SAFE_INTEGER],
   // With less V8 ends the whole process while a thread starts.
   heapMb: [16, Number.MAX_SAFE_INTEGER],

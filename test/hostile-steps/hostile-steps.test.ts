@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send, threadsPage } from "../support/http-client.ts";
+import { FAILURES } from "./steps.ts";
 
 const [DEADLINE_MS, GRACE_MS, SHUTDOWN_MS] = [1_000, 250, 2_000];
 const SETTINGS = {
@@ -129,6 +130,22 @@ test("what a step posts on its thread's common port changes nothing", { timeout:
   expect((await postOrder(port, order("after"))).status).toBe(200);
   const { replaced, threads } = await idle(adminPort);
   expect([replaced, threads.filter(({ pool }) => pool === "shared").length]).toEqual([0, 1]);
+  server.signal("SIGTERM");
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+});
+
+test("a failure that is none of a step's is a bug of the step, whatever its data: the order fails as internal", {
+  timeout: 60_000,
+}, async () => {
+  await using server = new ChildServer(SETTINGS, COMMAND);
+  const { port, adminPort } = await server.ports();
+  for (const id of Object.keys(FAILURES)) {
+    const { status, json } = await postOrder(port, order(id));
+    expect([id, status, json.error?.kind]).toEqual([id, 500, "internal"]);
+  }
+  expect((await postOrder(port, order("after"))).status).toBe(200);
+  const { replaced } = await idle(adminPort);
+  expect(replaced).toBe(0);
   server.signal("SIGTERM");
   expect(await server.exited).toEqual({ code: 0, signal: null });
 });

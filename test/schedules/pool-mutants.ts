@@ -69,8 +69,8 @@ export const POOL_MUTANTS: readonly Mutant[] = [
   {
     name: "a task that its thread never received is lost with it",
     file: DISPATCHER,
-    from: "const mayRunAgain = !received || ",
-    to: "const mayRunAgain = ",
+    from: " : task.unread <= MAX_LOSSES;",
+    to: " : false;",
     foundBy: "a thread dies while tasks are on their way to it",
   },
   {
@@ -97,15 +97,15 @@ export const POOL_MUTANTS: readonly Mutant[] = [
   {
     name: "an idempotent task is not run again",
     file: DISPATCHER,
-    from: "(task.options?.idempotent === true && task.losses < MAX_LOSSES)",
-    to: "(task.options?.idempotent === true && task.losses > MAX_LOSSES)",
+    from: "task.options?.idempotent === true && task.losses < MAX_LOSSES",
+    to: "task.options?.idempotent === true && task.losses > MAX_LOSSES",
     foundBy: "a thread dies while tasks are on their way to it",
   },
   {
     name: "those that wait are not looked at when a thread comes up",
     file: POOL,
-    from: "    this.#startedOrFailed?.();\n    this.#dispatcher.lookAtWaiting();\n",
-    to: "    this.#startedOrFailed?.();\n",
+    from: "    this.#startedOrFailed();\n    this.#dispatcher.lookAtWaiting();\n",
+    to: "    this.#startedOrFailed();\n",
     foundBy: "a thread dies while it starts",
   },
   {

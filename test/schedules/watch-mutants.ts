@@ -70,7 +70,7 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: "a task that has not arrived is given up as if it ran",
     file: DISPATCHER,
-    from: "    if (!this.#hasReceived(thread, task)) {\n      // It looks",
+    from: "    if (!this.#hasReceived(thread, task.messageNumber)) {\n      // It looks",
     to: "    if (thread.gone) {\n      // It looks",
     foundBy: "a task is canceled on its way and given up before it arrives",
   },
@@ -119,14 +119,14 @@ export const WATCH_MUTANTS: readonly Mutant[] = [
   {
     name: "a thread is ended for computing alone",
     file: PROGRESS,
-    from: '(pool.name === "shared" || this.#tracker.read(thread.row as number).running === 0)',
+    from: '(pool.name === "shared" || this.#isStuckAlone(thread, still))',
     to: "true",
     foundBy: "a task computes alone on its thread",
   },
   {
     name: "an exclusive thread that stands still is kept though it runs nothing",
     file: PROGRESS,
-    from: " || this.#tracker.read(thread.row as number).running === 0)",
+    from: " || this.#isStuckAlone(thread, still))",
     to: ")",
     foundBy: "a task that computes alone on its thread is canceled",
   },

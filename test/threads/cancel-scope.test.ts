@@ -1,6 +1,12 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { Canceled, CancelScope, monotonicMs } from "../../src/threads/index.ts";
 import { CAUSES } from "./causes.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
 
 const activeTimeouts = () => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
 
@@ -83,6 +89,25 @@ describe("a listener", () => {
     scope.cancel("shutdown");
     gone.unsubscribe();
     expect(heard).toEqual(["stays", "last"]);
+  });
+
+  test("that has left holds none of the others, for as long as somebody keeps its subscription", async () => {
+    const scope = new CancelScope();
+    const kept = scope.onCancel(() => {});
+    // Not in the test itself, whose variables live as long as it runs.
+    const leaves = () => {
+      const listener = () => {};
+      const subscription = scope.onCancel(listener);
+      kept.unsubscribe();
+      subscription.unsubscribe();
+      return new WeakRef(listener);
+    };
+    const other = leaves();
+    // What a WeakRef was made of stays alive until its turn ends.
+    await turn();
+    collectGarbage();
+    expect([other.deref(), scope.listenerCount]).toEqual([undefined, 0]);
+    kept.unsubscribe();
   });
 
   test("subscribed twice is two subscriptions", () => {

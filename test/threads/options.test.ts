@@ -12,6 +12,7 @@ describe("openThreads refuses, naming option and rule,", () => {
     ["a relative path", { file: "./tasks.ts" }, "file must be a URL or an absolute path, not './tasks.ts'"],
     ["a number as text", { graceMs: "3" }, "graceMs must be a whole number from 0 to 2147483647, not '3'"],
     ["a heap with which V8 ends the process", { heapMb: 15 }, "heapMb must be a whole number from 16 to 9007199254740991, not 15"],
+    ["room for no task", { maxWaiting: 0 }, "maxWaiting must be a whole number from 1 to 9007199254740991, not 0"],
     ["settings that cannot be cloned", { settings: { log: () => 1 } }, "settings cannot be cloned: () => 1 could not be cloned."],
     ["one cause that is no list", { causes: "moved" }, "causes must be a list, not 'moved'"],
     ["a built-in cause", { causes: ["deadline"] }, 'causes must not name the built-in cause "deadline"'],
@@ -26,11 +27,14 @@ describe("openThreads refuses, naming option and rule,", () => {
       file,
       heapMb: 16,
       graceMs: 0,
+      maxWaiting: 1,
       exclusive: 0,
       settings: { words: new SharedArrayBuffer(4) },
       causes,
     });
     expect(threads.statistics().threads).toHaveLength(1);
+    await using group = threads.group();
+    expect((await group.run("nothing" as never, undefined as never).outcome).status).toBe("ok");
   });
 });
 

@@ -208,6 +208,29 @@ describe("an exclusive thread", () => {
     expect(killed).toEqual([[thread, "heartbeat"]]);
   });
 
+  test("has a minute where its task has ended and the outcome has not come: a large value takes long to post", () => {
+    const thread = threadOf("exclusive");
+    const row = thread.row as number;
+    thread.sent = thread.inFlight = 1;
+    tracker.countReceived(row);
+    tracker.countStart(row);
+    looks(100);
+    tracker.countEnd(row);
+    looks(240);
+    expect(killed).toEqual([]);
+    looks(1);
+    expect(killed).toEqual([[thread, "heartbeat"]]);
+  });
+
+  test("has two seconds where it has not even received its task: what one before has left behind holds it up", () => {
+    const thread = threadOf("exclusive");
+    thread.sent = thread.inFlight = 1;
+    looks(8);
+    expect(killed).toEqual([]);
+    looks(1);
+    expect(killed).toEqual([[thread, "heartbeat"]]);
+  });
+
   test("is ended a second after its task was given up, though its event loop turns", () => {
     const thread = threadOf("exclusive");
     thread.givenUpTasks.add("stubborn");

@@ -1,10 +1,12 @@
 import { readdirSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { monotonicMs, openThreads, type ReplaceReason } from "../../src/threads/index.ts";
+import { monotonicMs, openThreads, type ReplaceReason, Threads } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { canceledBy, Fixture, lost, OK } from "./fixture.ts";
 import type { StartFault } from "./script.ts";
+
+const CLOSED = "Error: the threads are closed";
 
 /** Of each death while a thread started something was told. Only of a thread that had come up it is said that it was replaced. */
 function expectTold(fixture: Fixture, fault: StartFault, deaths: number, others: readonly ReplaceReason[]): void {
@@ -131,6 +133,17 @@ describe("a thread that dies while it starts", () => {
     await fixture.allThreadsUp();
     fixture.expectIdle();
   });
+});
+
+test("whoever waits for the threads learns that they are up, and at their close that they never will be", async () => {
+  const open = () => new Threads({ file: new URL("./tasks-of-nothing.ts", import.meta.url), shared: 2, exclusive: 0 });
+  await using threads = open();
+  await Promise.all([threads.ready(), threads.ready()]);
+  expect(threads.alive).toBe(2);
+  const closed = open();
+  const waits = Promise.allSettled([closed.ready(), closed.ready()]);
+  await closed.close();
+  expect((await waits).map((wait) => wait.status === "rejected" && String(wait.reason))).toEqual([CLOSED, CLOSED]);
 });
 
 describe("threads on demand", () => {

@@ -165,6 +165,12 @@ test.each([undefined, null, "text", new Canceled("deadline")])(
   },
 );
 
+test("a task that gives no promise fails, and the group ends", async () => {
+  const group = new TaskGroup<string>();
+  group.spawn((() => undefined) as never);
+  expect(await group.join()).toMatchObject({ outcomes: [{ status: "failed", error: expect.any(TypeError) }], firstFailure: 0 });
+});
+
 test.each<[what: string, failing: () => Promise<string>]>([
   ["rejects", () => Promise.reject(new Error("no"))],
   ["gives a value that is a failure", () => Promise.resolve("bad")],

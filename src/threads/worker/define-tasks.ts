@@ -9,9 +9,9 @@ export type TaskTable = Readonly<Record<string, TaskBody>>;
 
 /** Turns the input of a hot task into a flat value that is cheaper to clone, and back. Both ends get the same codecs. */
 export interface Codec<Input = unknown, Flat = unknown> {
-  /** Main thread. Must not throw. */
+  /** Main thread. What it throws fails the task. */
   encode(input: Input, name: string): Flat;
-  /** The task's thread. */
+  /** The task's thread. What it throws fails the task. */
   decode(flat: Flat): unknown;
 }
 
@@ -48,6 +48,9 @@ export function defineTasks<Tasks extends TaskTable, Settings = never>(
   return { make: (typeof tasks === "function" ? tasks : () => tasks) as DefinedTasks<Tasks>["make"], options };
 }
 
+// In the global registry: the file of tasks may have loaded another copy of the library than its thread.
+const BRAND = Symbol.for("cancelable-threads.Transferred");
+
 /** A value on its way out, and what is to be moved instead of copied. */
 export class Transferred {
   readonly value: unknown;
@@ -56,6 +59,15 @@ export class Transferred {
   constructor(value: unknown, list: readonly ArrayBuffer[]) {
     this.value = value;
     this.list = list;
+  }
+
+  get [BRAND](): true {
+    return true;
+  }
+
+  /** Throws what a trap of a proxy throws. */
+  static is(value: unknown): value is Transferred {
+    return typeof value === "object" && value !== null && BRAND in value;
   }
 }
 

@@ -4,13 +4,15 @@ import { type CanceledOutcome, type FailedOutcome, failed } from "../outcome.ts"
 import { type FaultMessage, OUTCOME_STRIDE, type OutcomeMessage, type PostedResult, toPost, type UserMessage } from "../protocol.ts";
 import { Transferred } from "./define-tasks.ts";
 
+// In the global registry, as `Transferred`.
+const OWN = Symbol.for("cancelable-threads.Outbox");
 /** The thread's own, once it serves; `post` needs it. */
-let own: Outbox | undefined;
+const thread = globalThis as { [OWN]?: Outbox };
 
 /** Sends a clone of a value to the main thread's `onMessage`, before the outcomes of tasks that end later. Throws where that cannot be. */
 export function post(value: unknown): void {
-  if (own === undefined) throw new Error("post: this thread runs no tasks");
-  own.post(value);
+  if (thread[OWN] === undefined) throw new Error("post: this thread runs no tasks");
+  thread[OWN].post(value);
 }
 
 /** What leaves a thread: the outcomes of a turn as one message, and whatever else its tasks post. */
@@ -18,13 +20,15 @@ export class Outbox {
   readonly #port: MessagePort;
   readonly #causes: readonly string[];
   readonly #beforeOutcomes: (() => void) | undefined;
+  // As it is now: a task may put the clock of a test into its place, and outcomes have to leave all the same.
+  readonly #setImmediate = setImmediate;
   #ended: OutcomeMessage = [];
 
   constructor(port: MessagePort, causes: readonly string[], beforeOutcomes: (() => void) | undefined) {
     this.#port = port;
     this.#causes = causes;
     this.#beforeOutcomes = beforeOutcomes;
-    own = this;
+    thread[OWN] = this;
   }
 
   /** `outcome`: null for ok, with its value. */
@@ -38,7 +42,7 @@ export class Outbox {
     value?: unknown,
   ): void {
     // In the check phase of this turn: whatever ended in its timers, socket events and wake-ups leaves as one message.
-    if (this.#ended.length === 0) setImmediate(this.#postOutcomes);
+    if (this.#ended.length === 0) this.#setImmediate(this.#postOutcomes);
     const result = outcome === null ? (value === undefined ? null : ([value] as const)) : toPost(outcome, this.#causes);
     this.#ended.push(id, slot, generation, startedAtMs, endedAtMs, result);
   }
@@ -86,7 +90,7 @@ function movable(message: OutcomeMessage, list: ArrayBuffer[]): OutcomeMessage {
   let copy: OutcomeMessage | undefined;
   for (let at = OUTCOME_STRIDE - 1; at < message.length; at += OUTCOME_STRIDE) {
     const result = message[at] as PostedResult;
-    if (!Array.isArray(result) || !(result[0] instanceof Transferred)) continue;
+    if (!Array.isArray(result) || !Transferred.is(result[0])) continue;
     copy ??= message.slice();
     copy[at] = [result[0].value];
     list.push(...result[0].list);

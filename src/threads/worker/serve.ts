@@ -5,7 +5,7 @@ import { type BuiltInCause, Canceled } from "../canceled.ts";
 import { monotonicMs } from "../clock.ts";
 import { Layout } from "../layout.ts";
 import { type CanceledOutcome, type FailedOutcome, Failure, failed } from "../outcome.ts";
-import type { ReadyMessage, TaskEntries, TaskMessage, ThreadSetup } from "../protocol.ts";
+import { codecOf, type ReadyMessage, type TaskEntries, type TaskMessage, type ThreadSetup } from "../protocol.ts";
 import { BEAT_EVERY_MS, Tracker } from "../tracker.ts";
 import { CancelWatch } from "./cancel-watch.ts";
 import type { DefinedTasks, TaskBody, TaskObserver, TaskTable } from "./define-tasks.ts";
@@ -41,7 +41,8 @@ function keepAliveDespiteLeftovers(outbox: Outbox): void {
   });
 }
 
-// A task may return a promise with a `then` of its own, which throws, or calls back twice or never.
+// A task may replace the global, or return a promise with a `then` of its own, which throws, or calls back twice or never.
+const NativePromise = Promise;
 const THEN = Promise.prototype.then;
 
 class TaskServer {
@@ -84,7 +85,7 @@ class TaskServer {
     const { startedAtMs } = context;
     let input: unknown;
     try {
-      const codec = this.#options.codecs?.[name];
+      const codec = codecOf(this.#options.codecs, name);
       input = codec === undefined ? message[at + 4] : codec.decode(message[at + 4]);
     } catch (error) {
       this.#outbox.add(id, slot, generation, startedAtMs, startedAtMs, outcomeOf(error, context));
@@ -114,9 +115,9 @@ class TaskServer {
       const body = this.#bodies.get(name);
       if (body === undefined) throw new TypeError(`there is no task "${name}" in the file of tasks`);
       // A task need not be an async function.
-      return Promise.resolve(body(input, context));
+      return NativePromise.resolve(body(input, context));
     } catch (error) {
-      return Promise.reject(error);
+      return NativePromise.reject(error);
     }
   }
 

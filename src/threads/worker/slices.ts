@@ -19,6 +19,8 @@ interface Burst {
  */
 export class Slices {
   readonly #start: (message: TaskMessage, at: number) => number;
+  // As in `Outbox`.
+  readonly #setImmediate = setImmediate;
   /** In the order in which they came. */
   readonly #bursts: Burst[] = [];
   /** Whose turn it is: a new one's, then from there back to the oldest, and round; -1 for the newest. */
@@ -69,7 +71,7 @@ export class Slices {
 
   #endSlice(beganMs: number, starts: number): void {
     this.#over = true;
-    setImmediate(() => {
+    this.#setImmediate(() => {
       this.#over = false;
       this.#spentMs = 0;
       this.#mostStarts = monotonicMs() - beganMs > LONG_TURN_MS ? Math.max(1, starts >> 1) : Math.min(MOST_STARTS, this.#mostStarts * 2);

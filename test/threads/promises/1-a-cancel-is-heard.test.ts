@@ -106,6 +106,22 @@ test.each(Object.entries(WAYS))("by %s: tasks that wait and tasks that compute h
   expect(await Promise.all(all.map(({ outcome }) => outcome))).toEqual([stopped(cause), stopped(cause)]);
 });
 
+test("the end of a block that returns what join gives cancels nothing, and waits", async () => {
+  const { threads, counters } = opened;
+  const [began = 0, gate = 0] = opened.take(2);
+  const group = threads.group();
+  async function block() {
+    await using own = group;
+    own.run("asks", { asked: "signal", began, gate });
+    return own.join();
+  }
+  const result = block();
+  await counters.reached(began);
+  expect(group.scope.cause).toBeUndefined();
+  counters.add(gate);
+  expect(await result).toMatchObject({ outcomes: [{ status: "ok" }], cause: undefined });
+});
+
 test("by close: the tasks hear its cause, too", async () => {
   const own = await Opened.open<Tasks>({ file: "./hearing-tasks.ts", exclusive: 1, graceMs: 60_000 });
   const [began = 0] = own.take(1);

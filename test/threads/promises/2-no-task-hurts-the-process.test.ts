@@ -107,6 +107,45 @@ describe("on a thread with neighbors that wait", () => {
   });
 });
 
+test("an input that its codec cannot encode fails its task, by name, and none that is sent with it", async () => {
+  const codec = { encode: ({ deep }: { deep: { n: number } }) => deep.n, decode: (n: number) => n };
+  await using opened = await Opened.open<Tasks>({ file: FILE, codecs: { value: codec } });
+  const groups = Array.from({ length: 3 }, () => opened.threads.group());
+  const [first, bad, last] = groups.map((group, n) => group.run("value", (n === 1 ? n : { deep: { n } }) as number));
+  expect(await bad?.outcome).toMatchObject({
+    status: "failed",
+    message: "the input of the task cannot be sent: Cannot read properties of undefined (reading 'n')",
+    error: { name: "TypeError" },
+  });
+  expect([await first, await last]).toEqual([0, 2]);
+  for (const group of groups) await group.join();
+  opened.expectIdle();
+});
+
+test.each(["constructor", "toString", "__proto__"])(
+  "where there are codecs, a task of the name %s that there is not fails",
+  async (name) => {
+    await using opened = await Opened.open<Tasks>({ file: FILE, codecs: {} });
+    await using group = opened.threads.group();
+    expect(await group.run(name as never, 1 as never).outcome).toMatchObject({
+      status: "failed",
+      message: `there is no task "${name}" in the file of tasks`,
+    });
+  },
+);
+
+test("a task that replaces the promises and timers of its thread: its outcome comes, and so do those of a burst behind it", async () => {
+  await using opened = await Opened.open<Tasks>({ file: FILE });
+  const group = opened.threads.group();
+  await group.run("replacesGlobals", undefined);
+  // Far more than start in one slice.
+  for (let n = 0; n < 1_000; n++) group.run("value", n);
+  const { outcomes } = await group.join();
+  expect(outcomes.slice(1)).toEqual(Array.from({ length: 1_000 }, (_, value) => ({ status: "ok", value })));
+  expect([opened.replaced, opened.faults]).toEqual([[], []]);
+  opened.expectIdle();
+});
+
 interface Death {
   readonly canceled?: boolean;
   /** For what its thread may be replaced: a loop may have stood still for two seconds before anybody was able to look. */
@@ -118,6 +157,7 @@ const DEATHS: Record<Deadly, Death> = {
   exit: { reasons: ["exit"] },
   // Nobody knows whose outcome it was.
   unreadable: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: / },
+  nested: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: RangeError/ },
   timer: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a timer/ },
   timerWithNull: { reasons: ["uncaught"], fault: /^a thread crashed: null$/ },
   microtask: { reasons: ["uncaught"], fault: /^a thread crashed: Error: in a microtask/ },

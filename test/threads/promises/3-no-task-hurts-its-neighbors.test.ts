@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Opened, type OpenOptions, statuses } from "./opened.ts";
 import type { tasks as defined } from "./plain-tasks.ts";
@@ -138,6 +138,14 @@ describe.concurrent("of a thread on which nothing moves", () => {
     expect(opened.replaced).toEqual([]);
   });
 
+  test("a task that has the thread for itself keeps its value, though that takes as long to copy", async () => {
+    await using opened = await open({ shared: 0, exclusive: 1 });
+    await using group = opened.threads.group();
+    const task = group.run("copiesFor", STUCK_MS, { on: "exclusive" });
+    expect(await task.outcome).toEqual({ status: "ok", value: { copied: STUCK_MS } });
+    expect(opened.replaced).toEqual([]);
+  });
+
   const LONGEST_MS = 2 ** 31 - 1;
 
   test("the longest time-out and grace that there are do not pass for the shortest", async () => {
@@ -165,4 +173,23 @@ describe.concurrent("of a thread on which nothing moves", () => {
       new RegExp(`^${name} must be a whole number from \\d to ${LONGEST_MS}, not ${LONGEST_MS + 1}$`),
     );
   });
+});
+
+test("an input for which no thread has room ends three of them, and what was sent with it and behind it runs", async () => {
+  await using opened = await open({ heapMb: 16 });
+  const { threads, counters } = opened;
+  const [began = 0, gate = 0] = opened.take(2);
+  const innocent = threads.group();
+  const waits = () => innocent.run("waits", { began, gate });
+  await using guilty = threads.group();
+  const large = guilty.run("nothing", Array.from({ length: 1_000_000 }, (_, n) => ({ n })) as never);
+  // In the same message, which is read as a whole or not at all, and in the next one.
+  waits();
+  await turn();
+  waits();
+  expect(await large.outcome).toEqual({ status: "lost", reason: expect.stringMatching("thread ended: "), started: false });
+  expect(opened.replaced).toHaveLength(3);
+  counters.add(gate);
+  expect(statuses((await innocent.join()).outcomes)).toEqual({ ok: 2 });
+  expect([opened.replaced.length, counters.read(began)]).toEqual([3, 2]);
 });

@@ -36,6 +36,8 @@ describe("groups", () => {
       expect(() => threads.open(scope)).toThrow("one group at a time");
       expect(() => threads.group({ priority: 3 })).toThrow(RangeError);
       expect(() => threads.group({ timeoutMs: -1 })).toThrow(RangeError);
+      // The controller instead of its signal.
+      expect(() => threads.group({ signal: new AbortController() as never, timeoutMs: 1 })).toThrow(/^signal must be an AbortSignal, not /);
       expect(() => threads.group({ timeoutMs: 2 ** 31, signal: canceled })).toThrow(RangeError);
       expect(threads.counters().groups).toBe(1);
     }

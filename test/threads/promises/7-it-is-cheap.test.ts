@@ -126,3 +126,17 @@ test("a cancel wakes the threads that run something, and no other", async () => 
     notify.mockRestore();
   }
 });
+
+test("a task that has ended holds its input no longer, though its group goes on", async () => {
+  await using opened = await Opened.open<Tasks>({ file: FILE });
+  await using group = opened.threads.group();
+  const runs = () => {
+    const input = { began: 0, ms: 0 };
+    return [group.run("sleeps", input), new WeakRef(input)] as const;
+  };
+  const [task, input] = runs();
+  expect((await task.outcome).status).toBe("ok");
+  await turn();
+  collect();
+  expect([task.settled, input.deref()]).toEqual([true, undefined]);
+});

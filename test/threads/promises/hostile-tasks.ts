@@ -1,3 +1,4 @@
+import { mock } from "node:test";
 import { parentPort } from "node:worker_threads";
 import { defineTasks, Failure, type TaskContext } from "../../../src/threads/worker/index.ts";
 import { FORGED_MESSAGES, libraryPort, unreadable } from "../fuzz/forged-messages.ts";
@@ -69,6 +70,8 @@ export type Failing = keyof typeof FAILING;
 const DEADLY = {
   exit: () => process.exit(0),
   unreadable,
+  /** A thread has four times the main thread's stack. */
+  nested: () => Array.from({ length: 6_000 }).reduce<unknown>((inner) => [inner], null),
   timer: () => {
     setTimeout(() => raise("in a timer"));
     return new Promise(() => {});
@@ -122,6 +125,12 @@ export const tasks = defineTasks(({ counters: buffer }: Settings) => {
       context.onCancel(() => counters.add(began));
       counters.add(began);
       await context.sleep(600_000);
+    },
+    /** As a library of promises does, and a test with a clock of its own. */
+    replacesGlobals() {
+      const OtherPromise = { resolve: () => new Map(), reject: () => new Map() };
+      Object.assign(globalThis, { Promise: OtherPromise });
+      mock.timers.enable();
     },
     leavesRejections() {
       for (const what of [null, new Error("left behind")]) void Promise.reject(what);

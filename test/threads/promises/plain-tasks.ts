@@ -51,6 +51,13 @@ export const tasks = defineTasks(({ counters: buffer, fifo = "" }: Settings & { 
       counters.add(ended);
       return before;
     },
+    /** Gives a value that takes so long to copy, as a very large one does. */
+    copiesFor: (ms: number) => ({
+      get copied() {
+        for (const end = monotonicMs() + ms; monotonicMs() < end; );
+        return ms;
+      },
+    }),
     /** Awaits, but nothing that needs the event loop. */
     async computesInMicrotasks(began: number, context: TaskContext) {
       counters.add(began);
