@@ -1,7 +1,8 @@
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Response } from "express";
 import type { ErrorKind } from "../orders/error-kind.ts";
-import { lingeringClose } from "./lingering-close.ts";
+import { discarded, lingeringClose } from "./lingering-close.ts";
 import { hasBody } from "./open-connections.ts";
 import { headersOf, STATUS } from "./status.ts";
 
@@ -24,7 +25,7 @@ export function sendText(
   if (response.headersSent || response.destroyed) return;
   if (response.locals.connections.ending || headers.Connection === "close") response.shouldKeepAlive = false;
   // The client may send all of its body before it reads, and then would find a reset in place of an answer that did not wait for it.
-  if (!response.shouldKeepAlive && !response.req.complete && hasBody(response.req)) lingeringClose(response.req.socket);
+  if (!response.shouldKeepAlive && !response.req.complete && hasBody(response.req)) discardRest(response.req);
   response.writeHead(status, {
     "X-Request-Id": response.locals.requestId,
     ...headers,
@@ -32,6 +33,13 @@ export function sendText(
     "Content-Length": Buffer.byteLength(text),
   });
   response.end(text);
+}
+
+/** Counts what comes, too: Node itself would discard for as long as the connection lingers, however much that is. */
+function discardRest(request: IncomingMessage): void {
+  const { socket } = request;
+  lingeringClose(socket);
+  request.on("data", () => discarded(socket));
 }
 
 /** Sends no answer to a request: its connection is closed when its turn comes, after the answers to those before it. */

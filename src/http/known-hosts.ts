@@ -34,7 +34,7 @@ export async function isOnLoopback(host: string): Promise<boolean> {
   return addresses.length > 0 && addresses.every(({ address }) => isLoopbackAddress(address));
 }
 
-function isLoopbackAddress(address: string): boolean {
+export function isLoopbackAddress(address: string): boolean {
   // A BlockList also matches IPv4-mapped IPv6 addresses (`::ffff:127.0.0.1`).
   return loopback.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
 }

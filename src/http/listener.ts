@@ -4,7 +4,7 @@ import type { Express, Response } from "express";
 import { nodeHttp } from "../node-http.ts";
 import type { OnFault } from "../orders/faults.ts";
 import { acceptWaiting, afterRunning, Newcomers, untilUnused } from "./connection-drain.ts";
-import { type IsKnownHost, isOnLoopback, knownHosts } from "./known-hosts.ts";
+import { type IsKnownHost, isLoopbackAddress, knownHosts } from "./known-hosts.ts";
 import { messageClasses } from "./message-classes.ts";
 import { type CloseReason, type ConnectionLimits, OpenConnections } from "./open-connections.ts";
 import { answerForParser } from "./parser-answers.ts";
@@ -55,14 +55,16 @@ const CHECK_SLOW_EVERY_MS = 1_000;
 /** Starts to listen. Throws `ListenError` with one line that names the setting, the address and the reason. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { name, host, port, allowedHosts, anyNameFromOutside, onFault } = options;
-  const loopback = await isOnLoopback(host);
-  const isKnownHost = knownHosts(loopback, allowedHosts, anyNameFromOutside && !loopback && allowedHosts.length === 0);
+  let isKnownHost: IsKnownHost = () => false;
   const connections = new OpenConnections(options.limits, reportTooMany(options));
-  const server = serverFor(options, isKnownHost, connections);
+  const server = serverFor(options, (asked) => isKnownHost(asked), connections);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(new ListenError(explain(name, host, port, error))));
     server.listen(port, host, resolve);
   });
+  // Only now: a name may have had another address a moment ago, or none.
+  const loopback = isLoopbackAddress((server.address() as AddressInfo).address);
+  isKnownHost = knownHosts(loopback, allowedHosts, anyNameFromOutside && !loopback && allowedHosts.length === 0);
   // Such as a lack of file descriptors for one more connection. The open connections go on.
   server.on("error", (error) => onFault(`${name}: a connection could not be accepted`, error));
   return {

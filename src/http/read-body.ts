@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { BadRequest, sendError } from "./answers.ts";
-import { discarded } from "./lingering-close.ts";
 
 // Of an order, and of all that operators send: a note of a thousand escaped surrogate pairs takes 12 bytes a character.
 const MAX_BYTES = 16 * 1024;
@@ -16,7 +15,7 @@ export const readBody: RequestHandler = (request, response, next) => {
   const { headers } = request;
   const length = declaredLength(headers);
   if (length !== undefined && length > MAX_BYTES) {
-    refuseTooLarge(request, response);
+    refuseTooLarge(response);
     return;
   }
   const encoding = headers["content-encoding"];
@@ -43,7 +42,7 @@ function readChunks(request: Request, response: Response, next: NextFunction): v
     bytes += chunk.length;
     if (bytes <= MAX_BYTES) return;
     stop();
-    refuseTooLarge(request, response);
+    refuseTooLarge(response);
   };
   const end = (): void => {
     stop();
@@ -55,7 +54,6 @@ function readChunks(request: Request, response: Response, next: NextFunction): v
   request.on("data", take).on("end", end);
 }
 
-function refuseTooLarge(request: Request, response: Response): void {
-  request.on("data", () => discarded(request.socket));
+function refuseTooLarge(response: Response): void {
   sendError(response, "payload_too_large", `body: must be at most ${MAX_BYTES} bytes`, { Connection: "close" });
 }

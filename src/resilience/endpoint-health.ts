@@ -103,7 +103,10 @@ export class EndpointHealth {
    */
   pauseMs(failures: number, policy: BackoffPolicy, retryAfterMs = 0, isProbe = this.down): number {
     if (isProbe) return retryAfterMs;
-    const upForMs = this.#clock.nowMs() - this.#downAtMs;
+    const nowMs = this.#clock.nowMs();
+    // Where the clock was set back, every row would be tried again at once until that time came.
+    this.#downAtMs = Math.min(this.#downAtMs, nowMs);
+    const upForMs = nowMs - this.#downAtMs;
     const capMs = Math.min(policy.capMs, Math.max(policy.baseMs, upForMs));
     return Math.max(retryAfterMs, backoffMs(failures, { ...policy, capMs }, this.#random));
   }

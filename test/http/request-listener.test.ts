@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import dns from "node:dns";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { newId, orderOf, type Received, send } from "../support/http-client.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
@@ -131,6 +132,20 @@ describe("a Host", () => {
     expect((await order(open.port, { host: "shop.example" })).status).toBe(200);
     expect(await order(open.port, { host: "shop.example", origin: "http://evil.example" })).toMatchObject(FORBIDDEN);
     expect(await send(open.adminPort, { path: "/debug/threads", headers: { host: "shop.example" } })).toMatchObject(FORBIDDEN);
+  });
+
+  test("must be a known name where the public listener's own has no address yet at the start, and is on loopback when it listens", async () => {
+    // What `listen` asks; anybody else is told that there is no such name.
+    const lookup = vi
+      .spyOn(dns, "lookup")
+      .mockImplementation(((_name: string, _options: object, told: (...found: unknown[]) => void) =>
+        told(null, [{ address: "127.0.0.1", family: 4 }])) as never);
+    onTestFinished(() => lookup.mockRestore());
+    await using soon = await startService({ HOST: "soon.invalid" });
+    expect(lookup.mock.calls.map(([name]) => name)).toContain("soon.invalid");
+    lookup.mockRestore();
+    expect(await order(soon.port, { host: "evil.example" })).toMatchObject(FORBIDDEN);
+    expect((await order(soon.port, { host: "localhost" })).status).toBe(200);
   });
 
   test("must be a known name there too once ALLOWED_HOSTS has one; localhost is none of its names", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { COMPENSATION_BACKOFF } from "../../src/resilience/backoff.ts";
 import { type CallEnd, type CallFailure, EndpointHealth } from "../../src/resilience/endpoint-health.ts";
 import { Outage } from "../../src/resilience/outage.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -20,6 +21,19 @@ function call(health: EndpointHealth, end: CallEnd, times = 1): void {
 }
 
 describe("down", () => {
+  test("and up again: rows wait for longer as time passes, also where the wall clock was set back by an hour meanwhile", () => {
+    const { clock, health } = open();
+    call(health, NEW, 5);
+    call(health, "ok");
+    clock.jump(-3_600_000);
+    const pauseMs = () => health.pauseMs(20, COMPENSATION_BACKOFF);
+    expect(pauseMs()).toBe(200);
+    clock.advance(60_000);
+    expect(pauseMs()).toBe(60_000);
+    clock.jump(3_600_000);
+    expect(pauseMs()).toBe(3_600_000);
+  });
+
   test.each([
     ["that were answered", NEW],
     ["that got no answer", { ...NEW, how: "silent" }],
