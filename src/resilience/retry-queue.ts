@@ -30,6 +30,8 @@ export interface RetryQueueOptions<Item> {
    * before its first `await`, `end` at the answer, and `notify` when it made another row due. A rejection is a bug, followed by a pause.
    */
   readonly tryOnce: (item: Item) => Promise<void>;
+  /** Lets others have a row that was being taken when the queue was paused. Absent: it stays taken until the next time it is due. */
+  readonly giveBack?: (item: Item) => Promise<void>;
   readonly lane: Lane;
   /** How many tries per second there may be, perhaps with those of other queues. Absent: no limit. The owner closes it. */
   readonly pace?: Pace;
@@ -160,9 +162,18 @@ export class RetryQueue<Item> {
     lane.reserve(-limit);
     pace?.giveBack(limit - items.length);
     // After a stop they stay as they are: the next start finds them.
-    if (this.#phase === "running" && !this.#paused) for (const item of items) void this.#start(item, true);
+    if (this.#phase === "running" && this.#paused) await this.#giveBack(items);
+    else if (this.#phase === "running") for (const item of items) void this.#start(item, true);
     this.#taking = undefined;
     this.#pump();
+  }
+
+  /** Still while they are being taken: after a resume they must not be taken before all are given back. */
+  async #giveBack(items: readonly Item[]): Promise<void> {
+    const { giveBack } = this.#options;
+    if (giveBack === undefined) return;
+    const given = await Promise.allSettled(items.map(giveBack));
+    for (const { reason } of given.filter((one) => one.status === "rejected")) this.#failed("a row cannot be given back", reason);
   }
 
   #wakeAt(dueMs: number): void {

@@ -75,6 +75,7 @@ export class WebhookDelivery {
       idOf: ({ seq }) => seq,
       take: (request) => this.#journal.run(() => this.#take({ ...request, nowMs: clock.nowMs() })),
       tryOnce: (event) => this.#try(event),
+      giveBack: (event) => this.#giveBack(event),
       lane: this.#receiver.lane,
       clock,
       random,
@@ -133,7 +134,7 @@ export class WebhookDelivery {
     try {
       if (result.type === "delivered") await this.#delivered(event);
       if (result.type === "failed") await this.#failed(event, result);
-      if (result.type === "gone") this.#disable();
+      if (result.type === "gone") await this.#gone(event);
     } catch (error) {
       // The event stays as it was and is sent again after the next start.
       if (!(error instanceof Canceled)) throw error;
@@ -181,6 +182,18 @@ export class WebhookDelivery {
     if (events === 0) return;
     log.error({ events, reason }, "order events could not be delivered and are now dead letters");
     this.#queue.notify();
+  }
+
+  async #gone(event: OrderEvent): Promise<void> {
+    // First, or it would be taken here again.
+    this.#disable();
+    await this.#giveBack(event);
+  }
+
+  /** Any node may send it: this one after its resume, or one that has not heard a 410 or was told to go on before. */
+  async #giveBack(event: OrderEvent): Promise<void> {
+    const { outbox, clock } = this.#options;
+    if (await this.#taken.isOwn(event)) await this.#journal.run(() => outbox.eventFailed(event.seq, clock.nowMs()));
   }
 
   #disable(): void {

@@ -1,9 +1,13 @@
+import { createSecretKey } from "node:crypto";
+import { pino } from "pino";
 import { expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import type { OrderEvent } from "../../src/orders/order-event.ts";
 import type { Compensation } from "../../src/orders/order-journal.ts";
+import { WebhookDelivery } from "../../src/webhooks/delivery.ts";
 import { CLUSTER, dueAt, FAR, JournalFixture, NOW, pending } from "../journal/journal-fixture.ts";
+import { eventually } from "../support/eventually.ts";
 import { seedOf } from "../support/seed.ts";
 
 // Two nodes on one database take what is due at one time.
@@ -99,6 +103,34 @@ test("two nodes deliver each event once, those of an order in their order, and l
     expect(delivered.size).toBe(ORDERS);
     expect((await fixture.journal.backlog()).events.count).toBe(0);
     expect(Math.min(...taken)).toBeGreaterThan(0);
+  });
+});
+
+test("what a node gave back after a 410 is delivered by one that has heard none", async () => {
+  await withTwoNodes(async ([node, other], fixture) => {
+    await Promise.all(Array.from({ length: ORDERS }, (_, n) => fixture.run(`o${n}`)));
+    const delivered: string[] = [];
+    const deliveryOf = (outbox: Journal, status: number) =>
+      new WebhookDelivery({
+        outbox,
+        sharer: outbox.cluster,
+        url: "http://receiver.invalid",
+        secrets: [createSecretKey(Buffer.alloc(24))],
+        log: pino({ enabled: false }),
+        post: async ({ headers }) => {
+          if (status === 200) delivered.push(String((headers as Record<string, unknown>)["webhook-id"]));
+          return { status, retryAfter: undefined };
+        },
+      });
+    const [gone, up] = [deliveryOf(node, 410), deliveryOf(other, 200)];
+    gone.start();
+    await eventually("a node heard 410", () => gone.state().receiver === "disabled");
+    up.start();
+    await eventually("all is delivered", () => delivered.length >= ORDERS);
+    expect(new Set(delivered).size).toBe(ORDERS);
+    expect(delivered).toHaveLength(ORDERS);
+    await Promise.all([gone.stop(), up.stop()]);
+    expect((await fixture.journal.backlog()).events.count).toBe(0);
   });
 });
 

@@ -153,6 +153,23 @@ test("paused: nothing is tried or taken, what is under way goes on", async () =>
   await at.queue.stop();
 });
 
+test("paused while rows were being taken: they are given back, and a resume takes them only after that", async () => {
+  const at = new QueueFixture({ giveBack: (row) => given.passed.then(() => at.rows.failed(row.id, at.clock.nowMs())) });
+  const given = newGate();
+  at.add(3);
+  at.queue.start();
+  at.queue.pause();
+  await at.settle();
+  expect([at.tried, at.rows.waiting(), at.queue.inFlight]).toEqual([[], [], 1]);
+  at.queue.resume();
+  await at.settle();
+  expect([at.tried, at.rows.takes.length]).toEqual([[], 1]);
+  given.open();
+  await at.until(() => at.rows.size === 0);
+  expect(at.tried).toEqual([1, 2, 3]);
+  expect(await at.stop()).toEqual([0, 0, 0]);
+});
+
 test("a look that began before a try was stored, and says that nothing is due for long, does not make its row be forgotten", async () => {
   const at = new QueueFixture();
   const [row] = at.add(1);

@@ -116,6 +116,13 @@ describe("410", () => {
     fixture.expectAllInOrder();
   });
 
+  test("leaves nothing in hand, which other nodes could not deliver", async () => {
+    await using fixture = await openGone();
+    // Of ten orders there were up to ten events at one time.
+    expect(fixture.outbox.mostOutstanding).toBe(10);
+    expect(fixture.outbox.outstanding).toBe(0);
+  });
+
   test("ends delivery until a resume, which may meet another one", async () => {
     await using fixture = await openGone();
     const arrived = fixture.receiver.arrivals.length;

@@ -47,6 +47,11 @@ export class FakeOutbox implements EventOutbox {
     return this.#rows.size;
   }
 
+  /** How many events were handed out, and nothing was said of since. */
+  get outstanding(): number {
+    return this.#outstanding.size;
+  }
+
   /** As after a crash: nothing is handed out. */
   restart(): void {
     this.#outstanding.clear();
