@@ -66,6 +66,10 @@ fi
 chown "0:$group" "$settings/admin-keys" "$settings/settings"
 chmod 0640 "$settings/admin-keys" "$settings/settings"
 
+# It reads files of its version for as long as it runs: a thread that starts, a module that is first needed.
+if [ -z "$root" ] && systemctl is-active --quiet order-pipeline.service; then
+  systemctl stop order-pipeline.service
+fi
 [ ! -e "$app" ] || mv "$app" "$app.old"
 mv "$app.new" "$app"
 rm -rf "$app.old"

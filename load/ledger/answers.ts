@@ -15,14 +15,24 @@ export interface Answered {
   readonly atMs: number;
 }
 
-interface Body {
-  readonly order_id?: string;
-  readonly steps?: readonly unknown[];
+/** How an attempt ended, as an answer and `GET /order/{order_id}` both show it. */
+export interface Ending {
+  readonly status?: string;
+  readonly steps?: readonly { readonly name: string; readonly status: string; readonly duration_ms: number; readonly detail?: string }[];
   readonly error?: { readonly kind?: string };
+}
+
+type Body = Ending & { readonly order_id?: string };
+
+/** As text, to be compared. Without the compensations, which go on after the answer. */
+export function endingOf({ status, steps = [], error }: Ending): string {
+  const parts = steps.map(({ name, status: how, duration_ms, detail }) => `${name} ${detail ?? how} after ${duration_ms} ms`);
+  return [error?.kind ?? status, ...parts].join(", ");
 }
 
 /** To be called before a request is sent: from now on its body may hold the key and the id. */
 export function noteAsked(order: KnownOrder, { amount, key, sentMs }: Asked): void {
+  order.requests++;
   order.amounts.add(amount);
   if (key !== undefined) order.key(key).amounts.add(amount);
   order.lastMs = Math.max(order.lastMs, sentMs);
@@ -36,6 +46,7 @@ export function noteAnswer(order: KnownOrder, asked: Asked, answered: Answered):
   const { status, text, replayed, atMs } = answered;
   const body = bodyOf(text);
   if (body === undefined) return `the answer is no JSON: ${status} ${text}`;
+  if (body.steps === undefined) order.refused++;
   const key = asked.key === undefined ? undefined : order.key(asked.key);
   if (status === 422) {
     if (key === undefined || key.amounts.size < 2) return "422, and the key was used with one body only";
@@ -51,6 +62,7 @@ export function noteAnswer(order: KnownOrder, asked: Asked, answered: Answered):
   if (body.order_id !== order.id) return `the answer is that of ${body.order_id}`;
   // Such an attempt was canceled from outside, so its answer holds nothing.
   if (body.error?.kind === "canceled") return undefined;
+  order.told.add(endingOf(body));
 
   const kept = key?.kept;
   if (kept !== undefined) {
@@ -59,6 +71,7 @@ export function noteAnswer(order: KnownOrder, asked: Asked, answered: Answered):
   }
   const { placed } = order;
   if (placed !== undefined && status === 200 && placed.text !== text) return `it was placed with another answer: ${placed.text}`;
+  if (placed !== undefined && status === 200 && placed.amount !== asked.amount) return "it is placed with another amount, so 409 was due";
   if (placed !== undefined && placed.atMs <= asked.sentMs) {
     // A key may hold the answer of an earlier attempt that its client never received, whatever amount is placed since.
     const isOfEarlier = status !== 200 && replayed && key !== undefined;

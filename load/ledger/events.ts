@@ -10,7 +10,8 @@ export function noteEvent(order: KnownOrder, event: ReceivedEvent): string | und
   if (at >= 0) {
     const before = events[at] as ReceivedEvent;
     before.taken ||= event.taken;
-    if (before.type !== event.type || before.attempt !== event.attempt) return `the event ${event.id} was ${textOf(before)} before`;
+    if (textOf(before) !== textOf(event)) return `the event ${event.id} was ${textOf(before)} before, and is ${textOf(event)}`;
+    if (before.amount !== event.amount || before.error !== event.error) return `the event ${event.id} says something else than before`;
     if (at < events.length - 1 && !rewound) return `${textOf(event)} came again after ${textOf(events.at(-1) as ReceivedEvent)}`;
     return undefined;
   }

@@ -20,6 +20,9 @@ export interface ReceivedEvent {
   readonly id: string;
   readonly type: string;
   readonly attempt: number;
+  readonly amount: number;
+  /** The kind of the failure; absent of a placed order. */
+  readonly error?: string;
   /** It was answered with 2xx, or the connection was cut after it had been taken. */
   taken: boolean;
 }
@@ -33,6 +36,11 @@ export class KnownOrder {
   readonly amount: number;
   readonly amounts = new Set<number>();
   readonly keys: KnownKey[] = [];
+  /** How attempts ended, as clients were told. */
+  readonly told = new Set<string>();
+  requests = 0;
+  /** Requests of which clients were told that no step ran. */
+  refused = 0;
   placed: KeptAnswer | undefined;
   /** When something last happened to it that a journal may know. */
   lastMs = 0;

@@ -16,7 +16,7 @@ const SILENT = 0.01;
 
 interface Delivered {
   readonly type: string;
-  readonly data: { readonly order_id: string; readonly attempt: number };
+  readonly data: { readonly order_id: string; readonly amount: number; readonly attempt: number; readonly error?: string };
 }
 
 /** Receives order events and looks at their order. In this process, so that what it has taken is known at once. */
@@ -72,7 +72,8 @@ export class Receiver {
     world.touch(order, `event ${type} of attempt ${data.attempt}, ${id}`);
     const draw = randomFrom(`${world.seed} event ${++this.#deliveries}`)();
     const isRefused = !world.calm && (this.#isDown || draw < REFUSED);
-    const wrong = noteEvent(order, { id: String(id), type, attempt: data.attempt, taken: !isRefused });
+    const { order_id: _, ...said } = data;
+    const wrong = noteEvent(order, { id: String(id), type, ...said, taken: !isRefused });
     if (wrong !== undefined) world.violation(wrong, order);
     if (this.#taken.has(String(id))) world.sights.saw("event repeated");
     world.moments.is("delivering");

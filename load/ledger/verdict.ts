@@ -1,9 +1,10 @@
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 import type { LedgerEntry } from "../stand-in/ledger.ts";
-import type { KnownOrder } from "./known-order.ts";
+import { type Ending, endingOf } from "./answers.ts";
+import type { KnownOrder, ReceivedEvent } from "./known-order.ts";
 
 /** An attempt as `GET /order/{order_id}` shows it. */
-export interface ShownAttempt {
+export interface ShownAttempt extends Ending {
   readonly attempt: number;
   readonly status: "running" | "ok" | "error";
   readonly compensations: readonly { readonly step: string; readonly status: string }[];
@@ -29,6 +30,9 @@ export function* verdictOn(order: KnownOrder, shown: ShownOrder | undefined, eff
   const placed = attempts.filter(({ status }) => status === "ok");
   if (placed.length > 1) yield `${placed.length} attempts are placed`;
   if (order.placed !== undefined && placed.length === 0) yield "a client was told that it is placed, and it is not";
+  if (order.placed !== undefined && shown !== undefined && order.placed.amount !== shown.amount)
+    yield `a client was told that it is placed for ${order.placed.amount}, and it is for ${shown.amount}`;
+  if (placed.length > 0 && order.requests === order.refused) yield "it is placed, and each request for it was refused";
   if (placed.length > 0 && shown?.status !== "ok") yield `an attempt is placed, and the order is ${shown?.status}`;
   for (const attempt of attempts) {
     yield* (attempt.status === "ok" ? verdictOnPlaced : verdictOnFailed)(order, attempt, shown?.amount, effects);
@@ -42,11 +46,27 @@ export function* verdictOn(order: KnownOrder, shown: ShownOrder | undefined, eff
     for (const step of STEPS)
       if (stands(effects, order, attempt, step)) yield `${step} of attempt ${attempt} stands, which nobody knows of`;
   }
-  // Events of attempts that a restore took back are among those received, and nowhere else.
+  // Answers and events of attempts that a restore took back are among those received, and nowhere else.
   if (order.rewound) return;
-  for (const { type, attempt } of order.events) {
-    const status = attempts.find((one) => one.attempt === attempt)?.status;
-    if (status === undefined || (status === "ok") !== (type === "order.placed")) yield `${type} of attempt ${attempt}, which is ${status}`;
+  const endings = new Set(attempts.map(endingOf));
+  for (const told of order.told) if (!endings.has(told)) yield `a client was told of an attempt that no journal knows: ${told}`;
+  for (const event of order.events) {
+    const attempt = attempts.find((one) => one.attempt === event.attempt);
+    const { status } = attempt ?? {};
+    if (status === undefined || (status === "ok") !== (event.type === "order.placed"))
+      yield `${event.type} of attempt ${event.attempt}, which is ${status}`;
+    else yield* wrongContent(order, event, attempt?.error?.kind, effects);
+  }
+}
+
+/** What an event says besides must be what the journal says and what the providers were asked for. */
+function* wrongContent(order: KnownOrder, event: ReceivedEvent, kind: string | undefined, effects: Effects): Iterable<string> {
+  const { type, attempt, amount, error } = event;
+  if (error !== kind) yield `${type} of attempt ${attempt} says ${error}, and the journal says ${kind}`;
+  for (const step of STEPS) {
+    const called = effects(step, keyOf(order, attempt, step))?.amount;
+    if (called !== undefined && called !== amount)
+      yield `${type} of attempt ${attempt} is for ${amount}, and its ${step} was for ${called}`;
   }
 }
 

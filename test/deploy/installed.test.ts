@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   cpSync,
   existsSync,
   lstatSync,
@@ -157,9 +158,15 @@ const NEEDED = ["npm", "systemctl", "systemd-sysusers"];
 const CANNOT_INSTALL = NEEDED.some((program) => spawnSync(program, ["--version"]).status !== 0) || process.getuid?.() !== 0;
 if (CANNOT_INSTALL) console.warn(`the unit is not installed: that needs root, ${NEEDED.join(", ")}`);
 
-function install(args: readonly string[], { PATH = process.env.PATH ?? "", ...as }: { PATH?: string; uid?: number } = {}) {
+interface Installing {
+  readonly PATH?: string;
+  readonly uid?: number;
+  readonly script?: string;
+}
+
+function install(args: readonly string[], { PATH = process.env.PATH ?? "", script = INSTALL, ...as }: Installing = {}) {
   const env = { PATH, HOME: process.env.HOME ?? "" };
-  const { status, stdout, stderr } = spawnSync("sh", [INSTALL, ...args], { env, encoding: "utf8", ...as });
+  const { status, stdout, stderr } = spawnSync("sh", [script, ...args], { env, encoding: "utf8", ...as });
   return { status, output: stdout + stderr };
 }
 
@@ -177,12 +184,15 @@ exec cp -al ${app}/node_modules .`;
 
 describe.skipIf(CANNOT_INSTALL)("deploy/systemd/install.sh", () => {
   test("says what it does, and what is wrong with how it was called", () => {
+    // The project may be where nobody else can read it.
+    const script = join(ownDirectory(), "install.sh");
+    copyFileSync(INSTALL, script);
     expect(install(["--help"])).toEqual({ status: 0, output: expect.stringContaining("/etc/order-pipeline/admin-keys") });
     for (const [args, as, fault] of [
       [["--roof"], {}, "unknown option --roof"],
       [["--root"], {}, "--root needs a directory"],
       [["--root", "/no/such"], {}, "/no/such is not a directory"],
-      [["--root", tmpdir()], { uid: 65_534 }, "must be run as root"],
+      [["--root", tmpdir()], { uid: 65_534, script }, "must be run as root"],
     ] as const) {
       expect(install(args, as)).toEqual({
         status: 1,

@@ -1,13 +1,20 @@
 import { describe, expect, test } from "vitest";
-import { noteAnswer, noteAsked } from "../../load/ledger/answers.ts";
+import { endingOf, noteAnswer, noteAsked } from "../../load/ledger/answers.ts";
 import { noteEvent } from "../../load/ledger/events.ts";
-import { KnownOrder } from "../../load/ledger/known-order.ts";
+import { KnownOrder, type ReceivedEvent } from "../../load/ledger/known-order.ts";
 import { type ShownOrder, verdictOn } from "../../load/ledger/verdict.ts";
 import { Ledger } from "../../load/stand-in/ledger.ts";
 import { STEPS, type StepName } from "../../src/orders/steps.ts";
 
-const FAILED = { attempt: 1, status: "error", compensations: [{ step: "payment", status: "done" }] } as const;
-const PLACED = { attempt: 2, status: "ok", compensations: [] } as const;
+const stepsAfter = (ms: number) => STEPS.map((name) => ({ name, status: "ok", duration_ms: ms }));
+const FAILED = {
+  attempt: 1,
+  status: "error",
+  steps: stepsAfter(1),
+  error: { kind: "internal" },
+  compensations: [{ step: "payment", status: "done" }],
+} as const;
+const PLACED = { attempt: 2, status: "ok", steps: stepsAfter(2), compensations: [] } as const;
 const SHOWN: ShownOrder = { status: "ok", amount: 1, attempts: [FAILED, PLACED] };
 
 /** An order and what became of it: its first attempt failed and is compensated, the second one is placed. All is well. */
@@ -21,6 +28,8 @@ class World {
     this.act(1, "payment");
     this.undo(1, "payment");
     for (const step of STEPS) this.act(2, step);
+    this.order.requests = 2;
+    for (const attempt of [FAILED, PLACED]) this.order.told.add(endingOf(attempt));
     this.event("order.failed", 1);
     this.event("order.placed", 2);
     this.event("order.compensated", 1);
@@ -35,8 +44,8 @@ class World {
     this.ledger.compensate(step, { ...this.#body(step), undoes: `o1:${attempt}:${step}` });
   }
 
-  event(type: string, attempt: number): void {
-    this.order.events.push({ id: `${type} ${attempt}`, type, attempt, taken: true });
+  event(type: string, attempt: number, amount = 1, error = type === "order.placed" ? undefined : "internal"): void {
+    this.order.events.push({ id: `${type} ${attempt}`, type, attempt, amount, ...(error !== undefined && { error }), taken: true });
   }
 
   verdict(): string[] {
@@ -83,6 +92,23 @@ test.each<[string, (world: World) => void, RegExp]>([
       world.shown = { ...SHOWN, status: "error", attempts: [FAILED] };
     },
     /a client was told/,
+  ],
+  [
+    "a client was told that it is placed for another amount",
+    (world) => (world.order.placed = { status: 200, text: "", amount: 2, atMs: 0 }),
+    /told that it is placed for 2, and it is for 1/,
+  ],
+  ["a client was told of another end", (world) => world.order.told.add("no_courier"), /no journal knows: no_courier/],
+  ["each request was refused", (world) => (world.order.refused = 2), /each request for it was refused/],
+  [
+    "an event says another amount",
+    (world) => world.order.events.splice(1, 1, { ...(world.order.events[1] as ReceivedEvent), amount: 2 }),
+    /order.placed of attempt 2 is for 2, and its payment was for 1/,
+  ],
+  [
+    "an event says another failure",
+    (world) => world.order.events.splice(0, 1, { ...(world.order.events[0] as ReceivedEvent), error: "timeout" }),
+    /order.failed of attempt 1 says timeout, and the journal says internal/,
   ],
   ["its status is not that of its attempts", (world) => (world.shown = { ...SHOWN, status: "error" }), /the order is error/],
   ["the amount is another", (world) => (world.shown = { ...SHOWN, amount: 2 }), /for 1 instead of 2/],
@@ -219,6 +245,14 @@ test.each<[string, Exchange[], RegExp]>([
   expect(found).toEqual([...exchanges.slice(1).map(() => undefined), expect.stringMatching(wrong)]);
 });
 
+test("of two amounts that are asked for at one time one is placed at most", () => {
+  const order = new KnownOrder("o1", 1);
+  const asked = [1, 2].map((amount) => ({ amount, sentMs: 0 }));
+  for (const one of asked) noteAsked(order, one);
+  const told = asked.map((one) => noteAnswer(order, one, { status: 200, text: OK, replayed: false, atMs: 5 }));
+  expect(told).toEqual([undefined, expect.stringMatching(/409 was due/)]);
+});
+
 test("what a restore took back binds no more, and what it kept does", () => {
   const order = new KnownOrder("o1", 1);
   expect(wrongs(order, [failed, [1, "l", 200, OK]])).toEqual([undefined, undefined]);
@@ -230,7 +264,7 @@ test("what a restore took back binds no more, and what it kept does", () => {
 });
 
 describe("events", () => {
-  const event = (id: string, type: string, attempt: number) => ({ id, type: `order.${type}`, attempt, taken: true });
+  const event = (id: string, type: string, attempt: number) => ({ id, type: `order.${type}`, attempt, amount: 1, taken: true });
   const wrongsOf = (events: readonly ReturnType<typeof event>[], order = new KnownOrder("o1", 1)) =>
     events.map((one) => noteEvent(order, one));
   const [failed, compensated, placed] = [event("a", "failed", 1), event("b", "compensated", 1), event("c", "placed", 2)];
@@ -247,6 +281,7 @@ describe("events", () => {
     ["both ends of one attempt", [failed, event("b", "placed", 1)], /came after/],
     ["two ids for one event", [failed, event("b", "failed", 1)], /two ids/],
     ["one id for two events", [failed, event("a", "compensated", 1)], /was order.failed/],
+    ["one id for two amounts", [failed, { ...failed, amount: 2 }], /something else than before/],
     ["an unknown type", [event("a", "strange", 1)], /no events/],
   ])("must not come: %s", (_what, events, wrong) => {
     expect(wrongsOf(events)).toEqual([...events.slice(1).map(() => undefined), expect.stringMatching(wrong)]);

@@ -27,7 +27,7 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
   });
 
   /** Opens the page. `seen` collects what it asks for and what the browser complains about. */
-  async function open(port = server.port) {
+  async function open(port = server.port, hash = "") {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
     const page = await context.newPage();
     const seen = { urls: [] as string[], complaints: [] as string[] };
@@ -37,7 +37,7 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
       // An answer that is an error is what some examples are for.
       if (message.type() !== "log" && !/the server responded with a status of/.test(message.text())) seen.complaints.push(message.text());
     });
-    await page.goto(`http://127.0.0.1:${port}/docs`);
+    await page.goto(`http://127.0.0.1:${port}/docs${hash}`);
     await page.waitForSelector("main[aria-busy=false]");
     return { page, seen, [Symbol.asyncDispose]: () => context.close() };
   }
@@ -81,6 +81,13 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
     expect(new Set(seen.urls.map((url) => new URL(url).origin))).toEqual(new Set([`http://127.0.0.1:${server.port}`]));
     expect(seen.urls.length).toBeGreaterThan(5);
     expect(seen.complaints).toEqual([]);
+  });
+
+  test("goes to the place that its address names, and shows the document where that is none", async () => {
+    await using at = await open(server.port, "#error-kinds");
+    expect(await at.page.evaluate("scrollY")).toBeGreaterThan(0);
+    await using nowhere = await open(server.port, "#%");
+    expect(await nowhere.page.locator("#error-kinds").count()).toBe(1);
   });
 
   test("sends its examples and shows what comes back", async () => {

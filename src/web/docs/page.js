@@ -98,8 +98,7 @@ function show(doc) {
   );
   main?.setAttribute("aria-busy", "false");
   // The browser looked for the element of the address before it was made.
-  const target = location.hash === "" ? null : document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  target?.scrollIntoView();
+  document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 try {

@@ -21,7 +21,7 @@ const recovered = recovery(announce);
 const threads = threadsPanel(clock, openOrder);
 const figuresPanel = figures();
 const ordersPanel = orders(clock, openOrder);
-const stuckPanel = stuck(announce, openOrder);
+const stuckPanel = stuck(announce, openOrder, clock);
 const showReceiver = upkeep(announce);
 const showTrouble = trouble(byId("trouble-body", HTMLElement), announce);
 

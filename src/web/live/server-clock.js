@@ -32,6 +32,11 @@ export class ServerClock {
     return performance.now() + this.#offset;
   }
 
+  /** What its wall clock says now, milliseconds since 1970. That of this machine may be wrong. */
+  wallMs() {
+    return this.date(this.now()).getTime();
+  }
+
   /**
    * @param {number} ms on the server's clock
    * @returns {Date}

@@ -55,6 +55,25 @@ describe.skipIf(CHROMIUM === undefined)(`the live page where something went wron
     await receiver?.[Symbol.asyncDispose]();
   });
 
+  test("says when by the server's clock, whatever its own machine's says, and no age stands still", async () => {
+    await using opened = await openPage(browser, file.running.adminPort);
+    const { page } = opened;
+    const panel = page.locator("#stuck-body");
+    const givenUp = /order\.placed\s+(\d+ \w+) ago/;
+    const [, before] = givenUp.exec(await says(panel, givenUp)) ?? [];
+    await page.evaluate("(() => { const now = Date.now; Date.now = () => now() + 1e10; })()");
+    await page.waitForResponse(/\/compensations\?/);
+    await page.waitForResponse(/\/compensations\?/);
+    await eventually(
+      "its age to go on",
+      () => panel.innerText(),
+      (text) => givenUp.exec(text)?.[1] !== before,
+    );
+    expect(await panel.innerText()).toMatch(/stuck-1\s+payment\s+12\.00\s+2 h\s+1\s+HTTP 503\s+in \d+ \w+/);
+    // By its own clock that is so.
+    expect(await panel.innerText()).not.toMatch(/days ago/);
+  });
+
   test("shows what is stuck, its age and last answer, and the buttons that mend it", async () => {
     await using opened = await openPage(browser, file.running.adminPort);
     const { page } = opened;

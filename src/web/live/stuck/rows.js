@@ -1,5 +1,6 @@
 /** @import { Act } from "./action.js" */
 /** @import { Row } from "./journal-list.js" */
+/** @import { ServerClock } from "../server-clock.js" */
 import { element, linkButton } from "../elements.js";
 import { age, money } from "../words.js";
 import { outputBeside } from "./action.js";
@@ -31,9 +32,10 @@ export function nextTry(at, heldBackBy, nowMs) {
  * @param {Act} act
  * @param {(orderId: string) => void} openOrder
  * @param {boolean} isRefund it gives the amount back
+ * @param {ServerClock} clock
  * @returns {Row}
  */
-export function compensationRow(first, act, openOrder, isRefund) {
+export function compensationRow(first, act, openOrder, isRefund, clock) {
   const path = `/compensations/${first.id}`;
   const name = `${first.step} of ${first.order_id}`;
   const cells = CELLS.map((label) => element("td", { "data-label": label, class: NUMBERS.has(label) && "number" }));
@@ -101,7 +103,7 @@ export function compensationRow(first, act, openOrder, isRefund) {
       age(age_seconds),
       String(tries),
       last_answer ?? "–",
-      nextTry(next_try_at, held_back_by, Date.now()),
+      nextTry(next_try_at, held_back_by, clock.wallMs()),
     ];
     for (const [index, cell] of cells.entries()) if (cell.textContent !== texts[index]) cell.textContent = texts[index];
   }
@@ -113,9 +115,10 @@ export function compensationRow(first, act, openOrder, isRefund) {
  * @param {any} letter
  * @param {Act} act
  * @param {(orderId: string) => void} openOrder
+ * @param {ServerClock} clock
  * @returns {Row}
  */
-export function letterRow({ id, order_id, type, given_up_at, reason }, act, openOrder) {
+export function letterRow({ id, order_id, type, given_up_at, reason }, act, openOrder, clock) {
   const output = outputBeside();
   const button = element("button", { type: "button", "aria-label": `Redeliver ${type} of ${order_id}` }, "Redeliver");
   let freshUntilMs = 0;
@@ -125,15 +128,22 @@ export function letterRow({ id, order_id, type, given_up_at, reason }, act, open
       return "waits for delivery again";
     }),
   );
-  const cells = [type, `${age(Math.max(0, (Date.now() - Date.parse(given_up_at)) / 1_000))} ago`, reason];
+  const givenUp = element("span");
+  const cells = [type, givenUp, reason];
   const root = element(
     "tr",
     {},
     orderCell(order_id, openOrder),
-    ...cells.map((text, index) => element("td", { "data-label": LETTER_HEADINGS[index + 1] }, text)),
+    ...cells.map((cell, index) => element("td", { "data-label": LETTER_HEADINGS[index + 1] }, cell)),
     element("td", { class: "actions" }, button, output),
   );
-  return { root, show: () => {}, isFresh: () => performance.now() < freshUntilMs };
+  show();
+  return { root, show, isFresh: () => performance.now() < freshUntilMs };
+
+  function show() {
+    const text = `${age(Math.max(0, (clock.wallMs() - Date.parse(given_up_at)) / 1_000))} ago`;
+    if (givenUp.textContent !== text) givenUp.textContent = text;
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 /** @import { Hello, Tick } from "../../../admin/live/messages.ts" */
+/** @import { ServerClock } from "../server-clock.js" */
 import { byId, element } from "../elements.js";
 import { age, counted, short } from "../words.js";
 import { actions } from "./action.js";
@@ -19,16 +20,19 @@ const HELD_HINT =
  *
  * @param {(text: string) => void} announce
  * @param {(orderId: string) => void} openOrder
+ * @param {ServerClock} clock
  */
-export function stuck(announce, openOrder) {
+export function stuck(announce, openOrder, clock) {
   const hint = byId("stuck-hint", HTMLElement);
   const act = actions(announce, () => void read());
   /** The steps whose compensation gives the amount back. @type {readonly string[]} */
   let refunding = [];
   const compensations = journalList("Not compensated", "/compensations", "compensations", COMPENSATION_HEADINGS, (item) =>
-    compensationRow(item, act, openOrder, refunding.includes(item.step)),
+    compensationRow(item, act, openOrder, refunding.includes(item.step), clock),
   );
-  const letters = journalList("Dead letters", "/dead-letters", "dead_letters", LETTER_HEADINGS, (item) => letterRow(item, act, openOrder));
+  const letters = journalList("Dead letters", "/dead-letters", "dead_letters", LETTER_HEADINGS, (item) =>
+    letterRow(item, act, openOrder, clock),
+  );
   const held = journalList(
     "Held since a restore",
     "/restore",
