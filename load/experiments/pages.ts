@@ -27,7 +27,7 @@ export const experiment = defineExperiment({
   question: "What do open live pages cost the service?",
   defaults: { warmup: 15, rounds: 9, seconds: 3, connections: 64, pages: 50 },
   about: { pages: "that are open, in a process of their own" },
-  lab: { warmup: 5, rounds: 5, seconds: 2 },
+  lab: { warmup: 5, rounds: 4, seconds: 2 },
   variants: ({ pages, ...load }) => [serviceUnder(NONE, load), watched(load, pages)],
   targets: (seen) => [
     atLeast("orders/s with the pages over those without", seen.ratio("orders/s", WATCHED, NONE), 0.95),

@@ -74,7 +74,7 @@ export const experiment = defineExperiment({
   question: "How does the library of threads run and cancel tasks, beside Piscina, tinypool, workerpool, poolifier and plain Workers?",
   defaults: { rounds: 3, seconds: 5 },
   about: { seconds: "of a round of each, shared by its measures" },
-  lab: { rounds: 1, seconds: 3 },
+  lab: { rounds: 1, seconds: 2 },
   variants: ({ seconds }) => Object.entries(PEERS).map(([name, peer]) => variant(name, peer, seconds)),
   targets: (seen) => [
     ...targetsOf(seen),

@@ -35,7 +35,7 @@ async function collector({ stack }: Scope): Promise<string> {
 export const experiment = defineExperiment({
   question: "What do log lines, traces and a scrape every second cost?",
   defaults: { warmup: 15, rounds: 9, seconds: 3, connections: 64 },
-  lab: { warmup: 5, rounds: 5, seconds: 2 },
+  lab: { warmup: 5, rounds: 4, seconds: 2 },
   variants: (load) => [
     serviceUnder(OFF, load),
     serviceUnder(SCRAPED, load, () => ({}), scraped),
