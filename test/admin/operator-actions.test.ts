@@ -130,7 +130,7 @@ test("while the journal cannot be written a backup is made all the same, and not
   receiver.status = 410;
   await postOrder(server.running.port, { order_id: "b", amount: 1200 });
   await eventually("the receiver to be disabled", async () => (await get("/webhooks")).receiver === "disabled");
-  using other = new DatabaseSync(join(server.directory, "orders.db"));
+  using other = new DatabaseSync(join(server.directory, "orders.db"), { timeout: 5_000 });
   other.exec("BEGIN IMMEDIATE");
   const answers = await Promise.all([
     post("/webhooks/resume", {}),
