@@ -94,12 +94,17 @@ export class Dispatcher {
     const messages = new Map<PoolThread, DispatchedTask[]>();
     for (let task = this.#waiting.first; task !== undefined; task = this.#waiting.first) {
       const thread = this.#leastBusy();
-      if (thread === undefined) break;
+      const fault = thread === undefined ? this.threads.faultBelow(1) : undefined;
+      if (thread === undefined && fault === undefined) break;
       this.#waiting.remove(task);
       const { slot, generation } = task.group;
       const cause = this.#options.board.causeOf(slot, generation);
       if (cause !== undefined) {
         task.settle(neverRan(cause));
+        continue;
+      }
+      if (thread === undefined) {
+        task.settle({ status: "lost", reason: fault as string, started: false });
         continue;
       }
       task.moveTo(thread);

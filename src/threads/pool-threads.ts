@@ -1,4 +1,5 @@
 import type { Piscina } from "piscina";
+import { textOf } from "./canceled.ts";
 import { monotonicMs } from "./clock.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PoolThread } from "./pool-thread.ts";
@@ -25,6 +26,8 @@ const DEATH_MS = 100;
 
 /** The threads of one Piscina pool and their replacements. Piscina starts a thread per standing task, and ends it when that is aborted. */
 export class PoolThreads {
+  readonly name: PoolName;
+  readonly maxGivenUp: number;
   readonly #options: PoolOptions;
   readonly #dispatcher: Dispatcher;
   /** Undefined before the first task, where threads start on demand. */
@@ -39,6 +42,8 @@ export class PoolThreads {
   #startFault: unknown;
 
   constructor(options: PoolOptions, dispatcher: Dispatcher) {
+    this.name = options.name;
+    this.maxGivenUp = options.maxGivenUp;
     this.#options = options;
     this.#dispatcher = dispatcher;
     this.#workers = new PoolWorkers({
@@ -55,16 +60,14 @@ export class PoolThreads {
     if (!options.onDemand) this.start();
   }
 
-  get name(): PoolName {
-    return this.#options.name;
-  }
-
-  get maxGivenUp(): number {
-    return this.#options.maxGivenUp;
-  }
-
   get isEmpty(): boolean {
     return this.#options.threads === 0;
+  }
+
+  /** Why its threads do not start, once several in a row have died before they were up. Undefined where so many are up. */
+  faultBelow(threads: number): string | undefined {
+    if (!this.#backoff.isHopeless || this.loaded().length >= threads) return undefined;
+    return `the threads of the ${this.name} pool do not start: ${textOf(this.#startFault, "message")}`;
   }
 
   /** Also those that are loading or leaving. */
@@ -84,9 +87,10 @@ export class PoolThreads {
 
   /** Resolves when every thread has loaded and claimed its row. Rejects when several in a row have died before that, and at the close. */
   async ready(): Promise<void> {
-    const { name, threads } = this.#options;
+    const { threads } = this.#options;
     while (this.loaded().length < threads) {
-      if (this.#backoff.isHopeless) throw new Error(`the threads of the ${name} pool do not start: ${this.#startFault}`);
+      const fault = this.faultBelow(threads);
+      if (fault !== undefined) throw new Error(fault);
       if (this.closing) throw new Error("the threads are closed");
       await new Promise<void>((resolve) => this.#wakeUps.push(resolve));
     }
@@ -94,6 +98,7 @@ export class PoolThreads {
 
   #startedOrFailed(): void {
     for (const wakeUp of this.#wakeUps.splice(0)) wakeUp();
+    this.#dispatcher.lookAtWaiting();
   }
 
   /** A second call does nothing. Throws what Piscina throws. */
@@ -197,7 +202,6 @@ export class PoolThreads {
     this.#options.startLimit.ended();
     this.#backoff.cameUp();
     this.#startedOrFailed();
-    this.#dispatcher.lookAtWaiting();
   }
 
   #killed(thread: PoolThread): void {

@@ -128,6 +128,32 @@ test("what is held is confirmed once, though two nodes are told at one time", as
   }
 });
 
+test("what somebody locks by hand is refused after a lease, by name, and stored when it is free; others go on before", async () => {
+  const faults: string[] = [];
+  const onFault = (_: string, error: unknown) => faults.push(String(error));
+  const cluster = { ...CLUSTER, node: { ...CLUSTER.node, leaseMs: 1_000 }, onFault };
+  await using fixture = await JournalFixture.open("postgres", { cluster });
+  await fixture.accept("locked");
+  const other = new Client({ connectionString: fixture.file, options: "-c search_path=order_pipeline" });
+  await other.connect();
+  try {
+    await other.query("BEGIN; SELECT FROM attempts FOR UPDATE");
+    const reason = /another session of the database keeps rows locked .* lock timeout/;
+    const refused = expect(fixture.finish("locked")).rejects.toThrow(reason);
+    // Behind the batch that waits.
+    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    await eventually("it to wait", async () => (await other.query(waiting)).rowCount === 1);
+    const next = fixture.accept("other");
+    await refused;
+    expect(await next).toMatchObject({ type: "accepted" });
+    expect(faults).toEqual([expect.stringMatching(reason)]);
+    await other.query("COMMIT");
+    expect(await fixture.finish("locked")).toEqual([]);
+  } finally {
+    await other.end();
+  }
+});
+
 test("a node that connects again while another one holds everything gives no attempt a number of before", async () => {
   await using fixture = await JournalFixture.open("postgres");
   const { journal, file } = fixture;

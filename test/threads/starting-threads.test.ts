@@ -115,7 +115,7 @@ describe("a thread that dies while it starts", () => {
       exclusiveOnDemand: false,
       onFault: (message, error) => faults.push(`${message}: ${error}`),
     });
-    await expect(starting).rejects.toThrow(/do not start: Error: this file cannot be loaded/);
+    await expect(starting).rejects.toThrow(/do not start: this file cannot be loaded/);
     expect(faults.length).toBeGreaterThan(4);
     expect(new Set(faults)).toEqual(new Set(["a thread crashed while it started: Error: this file cannot be loaded"]));
     expect(osThreads()).toBeLessThanOrEqual(before);
@@ -174,6 +174,20 @@ describe("threads on demand", () => {
     const fixture = await Fixture.start(ON_DEMAND);
     await fixture.threads.close();
     expect([fixture.views(), fixture.threads.alive, fixture.counters.read(fixture.starts)]).toEqual([[], 0, 1]);
+  });
+
+  test("that never load: what waits for one is lost, and so is what comes then; the shared ones go on", async () => {
+    const startFaults = [undefined, ...Array.from({ length: 20 }, () => "throw" as const)];
+    await using fixture = await Fixture.start({ ...ON_DEMAND, exclusive: 1, startFaults });
+    const steps = [fixture.lone("succeed", { computes: true })];
+    const reason = "the threads of the exclusive pool do not start: this thread does not start";
+    const never = { status: "lost", reason, effect: "unknown" };
+    expect(await steps[0]?.outcome).toEqual(never);
+    steps.push(fixture.lone("succeed", { computes: true }));
+    expect(await steps[1]?.outcome).toEqual(never);
+    expect(steps.map((step) => fixture.runsOf(step))).toEqual([0, 0]);
+    expect(await fixture.lone("succeed").outcome).toEqual(OK);
+    fixture.expectIdle();
   });
 
   test("that do not start: a step that waits for them ends when they are closed", async () => {

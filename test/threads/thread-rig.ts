@@ -43,7 +43,7 @@ export class ThreadRig {
     const { board } = this;
     const table = new TaskTable();
     this.#dispatcher = new Dispatcher({ board, table, tracker: this.#tracker, causes: CAUSES, maxTasksPerThread: 10, maxWaiting: 10 });
-    const pool = { name: "shared", isEmpty: false, closing: false, start() {}, all: () => this.threads.values() };
+    const pool = { name: "shared", isEmpty: false, closing: false, start() {}, faultBelow() {}, all: () => this.threads.values() };
     this.#dispatcher.threads = pool as unknown as PoolThreads;
     this.parts = {
       board,

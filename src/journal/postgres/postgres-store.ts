@@ -73,7 +73,7 @@ export class PostgresStore implements JournalStore {
     this.#session = session;
     this.#continuity = continuity;
     this.#readFrom = this.#server();
-    this.#writer = new PostgresWriter({ session, events, restores: continuity });
+    this.#writer = new PostgresWriter({ session, leaseMs: node.leaseMs, events, restores: continuity });
     this.#commits = new GroupCommit({
       send: (batch) => this.#writer.run(batch),
       onReply: (reply) => {

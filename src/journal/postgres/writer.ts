@@ -14,8 +14,10 @@ import { BEGIN, COMMIT, ROLLBACK, statement } from "./sql.ts";
 const BEGIN_BATCH = statement("begin_batch")`SELECT begin_batch($1, $2)`;
 
 // What another node did between the look and the write: unique_violation, deadlock_detected, serialization_failure, and `write_batch`.
-// And lock_not_available: it was frozen or cut off inside its transaction, which the server ends within the lease.
-const DECIDE_AGAIN = ["23505", "40P01", "40001", "OP002", "55P03"];
+const DECIDE_AGAIN = ["23505", "40P01", "40001", "OP002"];
+// lock_not_available: it was frozen or cut off inside its transaction, which the server ends within the lease. What is locked for longer is
+// so by somebody else, for as long as he likes, and all orders of this node would wait for him.
+const LOCKED = "55P03";
 // Each time some other node has written one of the same orders or keys.
 const MAX_DECISIONS = 20;
 // Of a life that was ended, and of a server that takes no writes any more: a new connection finds out what to do.
@@ -23,6 +25,7 @@ const CONNECT_AGAIN = ["OP001", "25006"];
 
 export interface PostgresWriterOptions {
   readonly session: Session;
+  readonly leaseMs: number;
   readonly events: boolean;
   readonly restores: RestoresTable;
 }
@@ -63,7 +66,7 @@ export class PostgresWriter {
     for (let decisions = 0; decisions < MAX_DECISIONS; decisions++) {
       const isBlind =
         decisions === 0 && this.#options.restores.firstIds.length === 0 && operations.every((operation) => this.#isBlind(operation));
-      const done = await this.#try(operations, isBlind);
+      const done = await this.#try(operations, isBlind, startMs);
       if (done === undefined) continue;
       if (typeof done === "string") return { type: "refused", reason: done };
       const { results, faults, again } = done;
@@ -95,6 +98,7 @@ export class PostgresWriter {
   async #try(
     operations: readonly Operation[],
     isBlind: boolean,
+    startMs: number,
   ): Promise<(Omit<Decision, "tables"> & { readonly again: readonly number[] }) | string | undefined> {
     const { session } = this.#options;
     const { connection, life } = session;
@@ -111,7 +115,7 @@ export class PostgresWriter {
       if (error instanceof SqlError) {
         if (!CONNECT_AGAIN.includes(error.code)) {
           if (!connection.isLost && decision === undefined) await connection.rows(ROLLBACK).catch(() => {});
-          return DECIDE_AGAIN.includes(error.code) ? undefined : error.message;
+          return this.#refusal(error, startMs);
         }
         connection.close();
       } else if (!(error instanceof ConnectionLost)) {
@@ -127,6 +131,12 @@ export class PostgresWriter {
     session.acknowledge(batch);
     await this.#makeSure(life);
     return this.#committed(operations, isBlind, decision, flushed, life);
+  }
+
+  #refusal({ code, message }: SqlError, startMs: number): string | undefined {
+    if (code !== LOCKED) return DECIDE_AGAIN.includes(code) ? undefined : message;
+    if (performance.now() - startMs < this.#options.leaseMs) return undefined;
+    return `another session of the database keeps rows locked for longer than NODE_LEASE_MS: ${message}`;
   }
 
   /** Lets the rules decide, without those operations whose own fault shows. */

@@ -236,6 +236,25 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
     expect(widths).toEqual([45, 180, 90]);
     expect(await page.locator("#order .timeline .compensation, #order .timeline .cancel").count()).toBe(0);
   });
+
+  test("ids that a URL loses are of no order, and a look that nobody answers ends", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page, complaints } = opened;
+    const lookUp = async (id: string, words: RegExp) => {
+      await page.fill("#orders-id", id);
+      await page.keyboard.press("Enter");
+      await says(page.locator("#order"), words);
+      await page.getByRole("button", { name: "Close" }).click();
+    };
+    await lookUp(".", /no such order/);
+    await lookUp("..", /no such order/);
+    expect(complaints).toEqual([]);
+    // Its time is over at once.
+    await page.evaluate("AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))");
+    await lookUp("hangs", /no answer within 10 s/);
+    await page.locator("#orders-status").selectOption("ok");
+    await says(page.locator("#orders-more"), /no answer within 10 s/);
+  });
 });
 
 /** Counts the pictures of the lanes from now on. */

@@ -55,8 +55,10 @@ export function orderDialog() {
   }
 }
 
-/** @param {string} orderId */
+/** Throws `Refused`. @param {string} orderId */
 function pathOf(orderId) {
+  // A URL loses these two, also where they are percent-encoded, and no order may have one of them.
+  if (orderId === "." || orderId === "..") throw new Refused(404, "no such order");
   return `/orders/${encodeURIComponent(orderId)}`;
 }
 
