@@ -18,7 +18,7 @@ import { readPriority } from "./priority.ts";
 import { limitRate, type TokenBuckets } from "./rate-limit.ts";
 import { readBody } from "./read-body.ts";
 import type { Routes } from "./routes.ts";
-import { STATUS } from "./status.ts";
+import { statusOf } from "./status.ts";
 import { type TraceUse, traceOf } from "./trace-context.ts";
 
 export interface OrderParts {
@@ -70,7 +70,7 @@ export function orderRoutes(
   function answerWhenEnded({ answer, replayed }: Placement, response: Response): void {
     answer.then(
       ({ error, json, retryAfterMs }) =>
-        sendJson(response, error === undefined ? 200 : STATUS[error], json, replayed ? REPLAYED : retryAfter(toSeconds(retryAfterMs))),
+        sendJson(response, statusOf(error), json, replayed ? REPLAYED : retryAfter(toSeconds(retryAfterMs))),
       (error: unknown) => answerError(error, response),
     );
   }

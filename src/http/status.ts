@@ -39,6 +39,11 @@ export const STATUS = Object.fromEntries(Object.entries(ERROR_ANSWERS).map(([kin
   Record<ErrorKind, number>
 >;
 
+/** The status of a stored answer. A journal may hold kinds of steps that only another version has. */
+export function statusOf(error: string | undefined): number {
+  return error === undefined ? 200 : (STATUS[error as ErrorKind] ?? STATUS.internal);
+}
+
 // For refusals that admission has nothing to say about: long enough not to hammer, short enough for a client to wait. A client that
 // sent too many has its next token by then, for at least one comes in each second.
 const RETRY_AFTER_SECONDS = "1";

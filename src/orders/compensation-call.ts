@@ -83,6 +83,7 @@ function callEnd(outcome: StepOutcome | Error, tries: number): CallEnd {
   return { again, how, overloaded: OVERLOADED.has(answer), retryAfterMs: retryAfterOf(outcome) };
 }
 
+/** Whole milliseconds: the journal takes no others, and a step of its own work may say anything. */
 function retryAfterOf(outcome: StepOutcome): number {
-  return outcome.status === "failed" ? Math.min(MAX_ASKED_WAIT_MS, outcome.unavailable?.retryAfterMs ?? 0) : 0;
+  return outcome.status === "failed" ? Math.min(MAX_ASKED_WAIT_MS, Math.ceil(outcome.unavailable?.retryAfterMs ?? 0)) : 0;
 }

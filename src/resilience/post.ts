@@ -37,6 +37,8 @@ export type Post = (request: PostRequest) => Promise<PostAnswer>;
 
 // Closed before the many servers that close after five idle seconds, which leaves a call in doubt. LIFO lets surplus connections idle.
 const KEPT = { keepAlive: true, scheduling: "lifo", timeout: 4_000 } as const;
+/** Errors of calls whose TLS connection had not come about: until then Node keeps back what is to be sent. */
+const unsent = new WeakSet<object>();
 const clients: { http?: HttpClient; https?: HttpClient } = {};
 
 interface HttpClient {
@@ -65,7 +67,9 @@ export function postTo(url: URL, bodyLimits: BodyLimits): Post {
       });
       // An error within the body of an answer changes nothing: the status counts.
       outgoing.on("error", (error) => {
-        if (!answered) reject(error);
+        if (answered) return;
+        if ((outgoing.socket as { secureConnecting?: boolean } | null)?.secureConnecting) unsent.add(error);
+        reject(error);
       });
       if (mayBegin !== undefined)
         outgoing.once("socket", (socket) => {
@@ -115,10 +119,11 @@ export function discardBody(body: Readable, { maxBytes, maxMs }: BodyLimits): Pr
 }
 
 /**
- * Whether an error of `node:http` means that not one byte of the request has left. Decides by the system call, not by the code: a timeout
- * may also end a connection in use.
+ * Whether an error of `postTo` means that not one byte of the request has left. Decides by the handshake and the system call, not by the code:
+ * a timeout may also end a connection in use.
  */
 export function neverSent(error: unknown): boolean {
+  if (error instanceof Error && unsent.has(error)) return true;
   // Node tries all addresses of a host name, and gives one error for each.
   if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isBeforeConnected);
   return isBeforeConnected(error);

@@ -2,10 +2,19 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { ACTIONS_SHOWN, type Cursor, type OrderFilter } from "../../src/orders/operator-journal.ts";
+import type { StepName } from "../../src/orders/steps.ts";
 import { seedOf } from "../support/seed.ts";
 import { DAY_MS, JournalFixture, NOW, pending, STORES } from "./journal-fixture.ts";
 
 const failed = { error: "timeout", compensations: [pending("payment"), pending("vendor")] } as const;
+
+test("a compensation of a step that only another version has is none to retry, and can be settled", async () => {
+  await using at = await JournalFixture.open("file");
+  const [id = 0] = await at.run("a", { error: "timeout", compensations: [pending("loyalty" as StepName)] });
+  // Taken, nobody here could try it.
+  expect(await at.journal.takeCompensation(id, NOW, "ann")).toBeUndefined();
+  expect(await at.journal.settleCompensation(id, "by bank", NOW, "ann")).toMatchObject({ status: "settled" });
+});
 
 describe.each(STORES)("what operators did, journal in %s", (kind) => {
   test("stands with the order, oldest first, with the act alone", async () => {

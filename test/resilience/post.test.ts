@@ -1,10 +1,10 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { NotBegun, type PostAnswer, postTo } from "../../src/resilience/post.ts";
+import { NotBegun, neverSent, type PostAnswer, postTo } from "../../src/resilience/post.ts";
 import { CancelScope } from "../../src/threads/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { cert, key } from "./certificate.ts";
@@ -222,16 +222,28 @@ test("a switch of protocols is no answer", async () => {
 
 test("HTTPS: goes to whoever has a certificate that is trusted, and to nobody else", async () => {
   const peer = await newPeer(true);
-  await expect(post(peer.url("https"))).rejects.toMatchObject({ code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
+  const refused: unknown = await post(peer.url("https")).catch((error) => error);
+  expect([refused, neverSent(refused)]).toMatchObject([{ code: "DEPTH_ZERO_SELF_SIGNED_CERT" }, true]);
   expect(peer.arrived).toEqual([]);
   const trusted = getCACertificates();
   setDefaultCACertificates([...trusted, cert]);
   try {
     peer.respond = (response) => void response.writeHead(200).end("ok");
     for (let n = 0; n < 2; n++) expect((await post(peer.url("https"))).status).toBe(200);
+    peer.respond = (response) => void response.socket?.destroy();
+    // On the connection that is kept, and on a new one.
+    for (let n = 0; n < 2; n++) expect(neverSent(await post(peer.url("https")).catch((error) => error))).toBe(false);
   } finally {
     setDefaultCACertificates(trusted);
   }
-  expect(peer.arrived.map(({ body }) => body)).toEqual(["{}", "{}"]);
+  expect(peer.arrived.map(({ body }) => body)).toEqual(["{}", "{}", "{}", "{}"]);
   expect(peer.arrived[0]?.socket).toBe(peer.arrived[1]?.socket);
+});
+
+test("HTTPS: to a peer that cuts the greeting off nothing was sent", async () => {
+  const peer = createTcpServer((socket) => void socket.once("data", () => socket.resetAndDestroy()));
+  await new Promise<void>((resolve) => peer.listen(0, "127.0.0.1", resolve));
+  const error: unknown = await post(new URL(`https://127.0.0.1:${(peer.address() as AddressInfo).port}/`)).catch((caught) => caught);
+  peer.close();
+  expect([error, neverSent(error)]).toMatchObject([{ code: "ECONNRESET" }, true]);
 });

@@ -1,4 +1,7 @@
 // @module-tag three-steps
+import { mkdtempDisposableSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ChildServer } from "../support/child-server.ts";
 import { postOrder, send } from "../support/http-client.ts";
@@ -8,6 +11,8 @@ interface StepView {
   readonly name: string;
   readonly status: string;
 }
+
+const SOON = { payment: 1, vendor: 1, courier: 1 };
 
 const guide = readGuide();
 let copy: CopyWithStep;
@@ -91,11 +96,34 @@ test("its own work takes the place of the call, and nothing else of the project 
   expect(copy.complaints()).toEqual([]);
   await using server = new ChildServer({}, undefined, { cwd: copy.directory });
   const { port } = await server.ports();
-  const delayMs = { payment: 1, vendor: 1, courier: 1 };
-  const placed = await postOrder(port, { order_id: "few", amount: 1_000_000, delay_ms: delayMs });
+  const placed = await postOrder(port, { order_id: "few", amount: 1_000_000, delay_ms: SOON });
   expect(placed.json.steps.at(-1)).toMatchObject({ name: "loyalty", status: "ok" });
-  const refused = await postOrder(port, { order_id: "many", amount: 1_000_001, delay_ms: delayMs });
+  const refused = await postOrder(port, { order_id: "many", amount: 1_000_001, delay_ms: SOON });
   expect([refused.status, refused.json.error.kind]).toEqual([503, "no_points"]);
+});
+
+test("keys keep their answers when the step comes, and when it goes again", async () => {
+  using directory = mkdtempDisposableSync(join(tmpdir(), "with-and-without-"));
+  const JOURNAL = join(directory.path, "orders.db");
+  const order = (id: string, amount: number) => ({ order_id: id, amount, delay_ms: SOON });
+  const keyed = (id: string) => ({ headers: { "idempotency-key": id } });
+  /** Of a version with or without the step. */
+  const answers = async (cwd: string | undefined, ...orders: ReturnType<typeof order>[]) => {
+    await using server = new ChildServer({ JOURNAL }, undefined, cwd === undefined ? {} : { cwd });
+    const { port } = await server.ports();
+    const got = [];
+    for (const one of orders) got.push(await postOrder(port, one, keyed(one.order_id)));
+    server.signal("SIGTERM");
+    expect(await server.exited).toEqual({ code: 0, signal: null });
+    return got.map(({ status, text, headers }) => ({ status, text, isReplay: headers["idempotent-replayed"] === "true" }));
+  };
+  const [before] = await answers(undefined, order("before", 1));
+  expect(before).toMatchObject({ status: 200, isReplay: false });
+  const [again, failed] = await answers(copy.directory, order("before", 1), order("with", 1_000_001));
+  expect(again).toEqual({ ...before, isReplay: true });
+  expect([failed?.status, failed?.text]).toEqual([503, expect.stringContaining("no_points")]);
+  // The older version does not know which status that kind had.
+  expect(await answers(undefined, order("with", 1_000_001))).toEqual([{ status: 500, text: failed?.text, isReplay: true }]);
 });
 
 test("a step of its own work that leaves nothing behind needs no compensation, and holds no failed order pending", async () => {

@@ -1,5 +1,6 @@
 import type { CompensationStatus } from "../../orders/compensation-state.ts";
 import type { CompensationRow, RestoreConfirmed } from "../../orders/operator-journal.ts";
+import { STEPS } from "../../orders/steps.ts";
 import type { TriedFields } from "../protocol.ts";
 import { CLOSED_BY_RESTORE, type Tables } from "./tables.ts";
 
@@ -19,6 +20,8 @@ export function compensationTried(tables: Tables, [id, nextTryMs, lastAnswer]: T
 export function takeCompensation(tables: Tables, id: number, nowMs: number, actor: string): CompensationRow | null {
   const row = tables.compensations.row(id);
   if (row?.status !== "pending") return row;
+  // Of a step that only another version has: nobody here could try it, and it would stay taken.
+  if (!STEPS.includes(row.step)) return null;
   tables.compensations.take(id);
   tables.actions.add(nowMs, actor, "retry", row.orderId, wordsFor(row));
   return row;
