@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BadRequest } from "../../src/http/answers.ts";
+import { readIdempotencyKey } from "../../src/http/idempotency-key.ts";
 import { perStep, STEPS } from "../../src/orders/steps.ts";
 import { MAX_AMOUNT, messageFor, read, withFields } from "./order-body-fixture.ts";
 
@@ -167,4 +168,23 @@ describe("the body", () => {
     );
     expect(refused).toBeGreaterThan(500);
   });
+});
+
+test("an Idempotency-Key holds for a day, and for every field of its order: one that is not the same is another body", () => {
+  const order = { order_id: "a", amount: 1, fail_step: "payment", delay_ms: { courier: 0, vendor: 5 }, cpu_ms: { vendor: 5 } };
+  const keyOf = (fields: object) => readIdempotencyKey("k", read(JSON.stringify({ ...order, ...fields })), "", 1_000);
+  const { bodyHash, expiresMs } = keyOf({}) ?? {};
+  expect(expiresMs).toBe(1_000 + 86_400_000);
+  expect(keyOf({ delay_ms: { vendor: 5, courier: 0 } })?.bodyHash).toBe(bodyHash);
+  const others = [
+    { order_id: "b" },
+    { amount: 2 },
+    { fail_step: "vendor" },
+    { fail_step: undefined },
+    { delay_ms: { courier: 5, vendor: 0 } },
+    { delay_ms: { vendor: 5 } },
+    { cpu_ms: { vendor: 6 } },
+    { delay_ms: order.cpu_ms, cpu_ms: order.delay_ms },
+  ];
+  expect(new Set([bodyHash, ...others.map((fields) => keyOf(fields)?.bodyHash)]).size).toBe(1 + others.length);
 });

@@ -43,6 +43,7 @@ test("a line is drawn once, and the same ones by the same seed", () => {
 test("the tests that can see a fault are those that load its file, the nearest first, over threads and child processes too", () => {
   expect(testsOf("src/resilience/backoff.ts", ALL)[0]).toBe("test/resilience/backoff.test.ts");
   expect(testsOf("src/resilience/backoff.ts", ALL)).toContain("test/process.test.ts");
+  expect(testsOf("src/http/listener.ts", ALL)[1]).toMatch(/^test\/http\//);
   expect(testsOf("workers/main.ts", ALL)).toContain("test/process.test.ts");
   expect(testsOf("test/support/seed.ts", ALL)).toContain("test/mutants/mutants.test.ts");
   expect(testsOf("src/resilience/backoff.ts", ALL)).not.toContain("test/resilience/post.test.ts");

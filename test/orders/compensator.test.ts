@@ -38,6 +38,19 @@ test("rows: 32 that failed before and 32 that never were tried at one time for a
   }
 });
 
+test("a backlog is tried again 2500 times a second, whatever the providers would take, and they share that", async () => {
+  await using at = new CompensatorFixture();
+  at.runner.onStart = ({ end }) => void setImmediate(() => end(OK));
+  for (const step of STEPS) for (let n = 0; n < 300; n++) at.journal.addRow(step, at.clock.nowMs() - 1, `${step} ${n}`, 1);
+  at.compensator.start();
+  for (let ms = 0; ms < 200; ms += 20) {
+    await settle();
+    at.clock.advance(20);
+  }
+  expect(at.runner.started.length).toBeLessThanOrEqual(500 + 51);
+  expect(at.runner.started.length).toBeGreaterThan(400);
+});
+
 test("a provider that hangs keeps no other's compensations waiting, however many of its own wait", async () => {
   await using at = new CompensatorFixture();
   at.compensator.start();

@@ -119,6 +119,22 @@ test("uses a connection again, which a late cancel of the first call leaves alon
   expect((await third).status).toBe(201);
 });
 
+test("ends a connection that is idle before a server would that ends those idle for five seconds and does not say so", async () => {
+  const made: Socket[] = [];
+  const onSocket = (message: unknown) => void made.push((message as { readonly socket: Socket }).socket);
+  subscribe("net.client.socket", onSocket);
+  const peer = await newPeer();
+  // Without the `Keep-Alive` that Node sends.
+  peer.respond = ({ socket }) => void socket?.write("HTTP/1.1 204 No Content\r\n\r\n");
+  await post(peer.url());
+  unsubscribe("net.client.socket", onSocket);
+  expect(made).toHaveLength(1);
+  const own = made[0] as Socket;
+  expect(own.destroyed).toBe(false);
+  expect(own.timeout).toBeGreaterThan(0);
+  expect(own.timeout).toBeLessThan(5_000);
+});
+
 test("leaves no listener on what cancels it, however it ends", async () => {
   const peer = await newPeer();
   const scope = new CancelScope();
