@@ -1,4 +1,4 @@
-import { perStepSetting, STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
+import { perStepSetting, STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { Call } from "../stand-in/call.ts";
 import { drawFaultMode, type FaultMode } from "../stand-in/fault-mode.ts";
 import { CALM, type FaultRates } from "../stand-in/fault-rates.ts";
@@ -211,6 +211,3 @@ function modeIn({ how }: Storm): FaultMode {
   if (how === "failAfter") return { type: how, status: 500 };
   return how === "late" ? { type: how, lateMs: 1_500 } : { type: how };
 }
-
-/** The steps of storms, for a draw. */
-export const STORM_STEPS = STEPS;
