@@ -48,8 +48,8 @@ systemd-sysusers ${root:+"--root=$root"} --inline 'u order-pipeline - "Order pip
 group=$(sed -n 's/^order-pipeline:[^:]*:\([0-9]*\):.*/\1/p' "$root/etc/group")
 [ -n "$group" ] || fail "the user order-pipeline could not be made"
 
-# Beside the old version, which stays as it is until the new one is whole.
-rm -rf "$app.new" "$app.old"
+# Beside the old version, which stays as it is until the new one is whole: also where an upgrade that was cut off has moved it to .old.
+rm -rf "$app.new"
 mkdir "$app.new"
 (cd "$project" && cp -R package.json package-lock.json LICENSE src workers "$app.new/")
 chown -R 0:0 "$app.new"
@@ -70,7 +70,7 @@ chmod 0640 "$settings/admin-keys" "$settings/settings"
 if [ -z "$root" ] && systemctl is-active --quiet order-pipeline.service; then
   systemctl stop order-pipeline.service
 fi
-[ ! -e "$app" ] || mv "$app" "$app.old"
+[ ! -e "$app" ] || { rm -rf "$app.old"; mv "$app" "$app.old"; }
 mv "$app.new" "$app"
 rm -rf "$app.old"
 install -m 0644 "$project/deploy/systemd/order-pipeline.service" "$root/etc/systemd/system/"

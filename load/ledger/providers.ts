@@ -1,4 +1,4 @@
-import { perStepSetting, STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
+import { perStepSetting, STEP_TABLE, type StepName } from "../../src/orders/steps.ts";
 import type { Call } from "../stand-in/call.ts";
 import { drawFaultMode, type FaultMode } from "../stand-in/fault-mode.ts";
 import { CALM, type FaultRates } from "../stand-in/fault-rates.ts";
@@ -6,6 +6,7 @@ import { randomFrom } from "../stand-in/random.ts";
 import { type StandIn, startStandIn } from "../stand-in/stand-in.ts";
 import { known } from "./keys.ts";
 import type { KnownOrder } from "./known-order.ts";
+import { stands } from "./verdict.ts";
 import type { World } from "./world.ts";
 
 /** How a provider behaves in an ordinary hour: bad enough to show everything, good enough for most orders to be placed. */
@@ -137,6 +138,10 @@ export class Providers {
       this.#undoing.set(call.body.undoes ?? "", nth);
       if (seenAt !== undefined && seenAt < order.heldSince)
         world.violation(`${step} of attempt ${attempt} is undone before the word`, order);
+      // After a restore an operator may have undone what stood by an operator's word before.
+      const isTold = order.events.some((event) => event.type === "order.compensated" && event.attempt === attempt) && !order.rewound;
+      if (isTold && stands(this.effects(step, call.body.undoes ?? "")))
+        world.violation(`${step} of attempt ${attempt} stands still, and order.compensated has come`, order);
       const hand = order.hand(attempt, step);
       if (hand !== undefined) {
         this.#suspect(call, order, `${step} of attempt ${attempt} is undone after an operator settled it as ${hand}`);
@@ -206,6 +211,3 @@ function modeIn({ how }: Storm): FaultMode {
   if (how === "failAfter") return { type: how, status: 500 };
   return how === "late" ? { type: how, lateMs: 1_500 } : { type: how };
 }
-
-/** The steps of storms, for a draw. */
-export const STORM_STEPS = STEPS;

@@ -1,6 +1,7 @@
+import { STEPS } from "../../src/orders/steps.ts";
 import { randomFrom } from "../stand-in/random.ts";
 import { MOMENTS, type Moment } from "./moments.ts";
-import { STORM_STEPS, STORMS, type Storm } from "./providers.ts";
+import { STORMS, type Storm } from "./providers.ts";
 
 /** Something that goes wrong, or that an operator does to the service as a whole. Times in milliseconds. */
 export type Disruption =
@@ -38,7 +39,7 @@ export function* scheduleOf(seed: number, { brief, pauseMs }: { brief: boolean; 
   });
   const storm = (): Disruption => {
     const action = random() < 0.6 ? "compensate" : "perform";
-    return { kind: "storm", storm: { step: pick(STORM_STEPS), action, how: pick(STORMS) }, ms: brief ? 300 : between(300, 3_000) };
+    return { kind: "storm", storm: { step: pick(STEPS), action, how: pick(STORMS) }, ms: brief ? 300 : between(300, 3_000) };
   };
   const killAt = (moment: Moment): Disruption => ({ kind: "kill at", moment, count: 1 + below(20) });
   const restore = (): Disruption => ({
@@ -57,7 +58,7 @@ export function* scheduleOf(seed: number, { brief, pauseMs }: { brief: boolean; 
     clock(1),
     clock(-1),
     storm(),
-    { kind: "storm", storm: { step: pick(STORM_STEPS), action: "perform", how: "late" }, ms: brief ? 200 : between(200, 1_000) },
+    { kind: "storm", storm: { step: pick(STEPS), action: "perform", how: "late" }, ms: brief ? 200 : between(200, 1_000) },
     { kind: "receiver down", ms: brief ? 300 : between(500, 3_000) },
     { kind: "back up" },
     restore(),

@@ -35,7 +35,7 @@ export function* verdictOn(order: KnownOrder, shown: ShownOrder | undefined, eff
   if (placed.length > 0 && order.requests === order.refused) yield "it is placed, and each request for it was refused";
   if (placed.length > 0 && shown?.status !== "ok") yield `an attempt is placed, and the order is ${shown?.status}`;
   for (const attempt of attempts) {
-    yield* (attempt.status === "ok" ? verdictOnPlaced : verdictOnFailed)(order, attempt, shown?.amount, effects);
+    yield* attempt.status === "ok" ? verdictOnPlaced(order, attempt, shown?.amount, effects) : verdictOnFailed(order, attempt, effects);
     if (attempt.status === "running") yield `attempt ${attempt.attempt} still runs`;
     yield* missingEvents(order, attempt);
   }
@@ -44,7 +44,7 @@ export function* verdictOn(order: KnownOrder, shown: ShownOrder | undefined, eff
     if (order.undoneByWord.has(attempt)) yield `attempt ${attempt} was undone after a restore, and the journal does not know it`;
     if (order.rewound && restoresBefore < restores) continue;
     for (const step of STEPS)
-      if (stands(effects, order, attempt, step)) yield `${step} of attempt ${attempt} stands, which nobody knows of`;
+      if (stands(effects(step, keyOf(order, attempt, step)))) yield `${step} of attempt ${attempt} stands, which nobody knows of`;
   }
   // Answers and events of attempts that a restore took back are among those received, and nowhere else.
   if (order.rewound) return;
@@ -82,18 +82,13 @@ function* verdictOnPlaced(order: KnownOrder, { attempt }: ShownAttempt, amount: 
   }
 }
 
-function* verdictOnFailed(
-  order: KnownOrder,
-  { attempt, compensations }: ShownAttempt,
-  _amount: number | undefined,
-  effects: Effects,
-): Iterable<string> {
+function* verdictOnFailed(order: KnownOrder, { attempt, compensations }: ShownAttempt, effects: Effects): Iterable<string> {
   for (const step of STEPS) {
     const entry = effects(step, keyOf(order, attempt, step));
     const status = compensations.find((one) => one.step === step)?.status;
     const what = `${step} of attempt ${attempt}, which failed,`;
     const hand = order.hand(attempt, step);
-    if (stands(effects, order, attempt, step) && hand !== "stands") yield `${what} stands`;
+    if (stands(entry) && hand !== "stands") yield `${what} stands`;
     if (hand === "stands" && status !== "settled" && !order.rewound) yield `${what} was settled by hand and is ${status}`;
     if (status === "settled" && hand === undefined) yield `${what} is settled, and no operator did that`;
     if (status === "done" && entry?.tombstoneAt === undefined) yield `${what} is shown as undone, and its provider was never told`;
@@ -119,8 +114,8 @@ function* missingEvents(order: KnownOrder, { attempt, status, compensations }: S
   for (const type of due) if (!has(type)) yield `${type} of attempt ${attempt} was never delivered`;
 }
 
-function stands(effects: Effects, order: KnownOrder, attempt: number, step: StepName): boolean {
-  const entry = effects(step, keyOf(order, attempt, step));
+/** Whether a step was done and not undone. */
+export function stands(entry: LedgerEntry | undefined): boolean {
   return entry !== undefined && entry.acted.length > entry.compensated.length;
 }
 

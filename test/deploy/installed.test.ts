@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -250,6 +251,10 @@ describe.skipIf(CANNOT_INSTALL)("deploy/systemd/install.sh", () => {
     const failed = install(["--root", root], { PATH: npmThat("exit 1") });
     expect([failed.status, failed.output.includes("npm ci failed; nothing was changed")]).toEqual([1, true]);
     expect([statSync(at(INSTALLED)).ino, existsSync(at(`${INSTALLED}/src/of-the-old-version.ts`))]).toEqual([program1, true]);
+    // So is what an upgrade that was cut off had put aside: it is the only version then.
+    renameSync(at(INSTALLED), at(`${INSTALLED}.old`));
+    expect(install(["--root", root], { PATH: npmThat("exit 1") }).output).toContain("nothing was changed");
+    expect(statSync(at(`${INSTALLED}.old`), { throwIfNoEntry: false })?.ino).toBe(program1);
     const again = install(["--root", root], { PATH });
     expect([again.status, again.status === 0 ? "" : again.output]).toEqual([0, ""]);
     expect([existsSync(at(`${INSTALLED}/src/main.ts`)), existsSync(at(`${INSTALLED}/src/of-the-old-version.ts`))]).toEqual([true, false]);

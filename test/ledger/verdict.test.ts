@@ -1,10 +1,13 @@
-import { describe, expect, test } from "vitest";
+import { tmpdir } from "node:os";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { endingOf, noteAnswer, noteAsked } from "../../load/ledger/answers.ts";
 import { noteEvent } from "../../load/ledger/events.ts";
 import { KnownOrder, type ReceivedEvent } from "../../load/ledger/known-order.ts";
+import { Providers } from "../../load/ledger/providers.ts";
 import { type ShownOrder, verdictOn } from "../../load/ledger/verdict.ts";
+import { World as Campaign } from "../../load/ledger/world.ts";
 import { Ledger } from "../../load/stand-in/ledger.ts";
-import { STEPS, type StepName } from "../../src/orders/steps.ts";
+import { STEP_TABLE, STEPS, type StepName } from "../../src/orders/steps.ts";
 
 const stepsAfter = (ms: number) => STEPS.map((name) => ({ name, status: "ok", duration_ms: ms }));
 const FAILED = {
@@ -293,4 +296,34 @@ describe("events", () => {
     order.rewind(0, 1);
     expect(wrongsOf([failed, event("d", "failed", 2)], order)).toEqual([undefined, undefined]);
   });
+});
+
+test("whoever hears that an attempt is undone must find it undone already", async () => {
+  const campaign = new Campaign(1, tmpdir());
+  campaign.calm = true;
+  const providers = await Providers.start(campaign);
+  onTestFinished(() => providers.close());
+  const order = campaign.orders.known("o1", 1);
+  order.amounts.add(1);
+  const call = (action: "perform" | "compensate", key: string, more: object) =>
+    fetch(`${providers.settings.PAYMENT_URL}/${STEP_TABLE.payment[action].path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": key },
+      body: JSON.stringify({ order_id: "o1", amount: 1, ...more }),
+    });
+  const pay = (attempt: number) => call("perform", `o1:${attempt}:payment`, {});
+  const refund = (attempt: number) => call("compensate", `o1:${attempt}:payment:undo`, { undoes: `o1:${attempt}:payment` });
+  const hear = (attempt: number) =>
+    order.events.push({ id: String(attempt), type: "order.compensated", attempt, amount: 1, error: "internal", taken: true });
+
+  await pay(1);
+  await refund(1);
+  hear(1);
+  // A try that was given up is read late.
+  await refund(1);
+  await pay(2);
+  expect(campaign.violations).toEqual([]);
+  hear(2);
+  expect((await refund(2)).status).toBe(200);
+  expect(campaign.violations).toEqual([{ order: "o1", text: "payment of attempt 2 stands still, and order.compensated has come" }]);
 });
