@@ -48,7 +48,7 @@ export type StepOutcome =
       readonly unavailable?: Unavailable;
     }
   | { readonly status: "canceled"; readonly cause: CancelCause; readonly effect: Effect }
-  | { readonly status: "lost"; readonly reason: string; readonly effect: "unknown" };
+  | { readonly status: "lost"; readonly reason: string; readonly effect: Effect };
 
 /** A provider that could not be reached, or that says it cannot work now. */
 export interface Unavailable {

@@ -44,7 +44,8 @@ export class ThreadStepRunner implements StepRunner {
 type NotOk = Exclude<StepOutcome, { status: "ok" }>;
 
 function notOk(outcome: CanceledOutcome | LostOutcome): NotOk {
-  if (outcome.status === "lost") return { status: "lost", reason: outcome.reason, effect: "unknown" };
+  // Where no thread got it, it made no call.
+  if (outcome.status === "lost") return { status: "lost", reason: outcome.reason, effect: outcome.started ? "unknown" : "none" };
   const mayHaveActed = outcome.started && (!outcome.stopped || outcome.progress === CALLING);
   return { status: "canceled", cause: orderCause(outcome.cause), effect: mayHaveActed ? "unknown" : "none" };
 }

@@ -181,7 +181,7 @@ describe("threads on demand", () => {
     await using fixture = await Fixture.start({ ...ON_DEMAND, exclusive: 1, startFaults });
     const steps = [fixture.lone("succeed", { computes: true })];
     const reason = "the threads of the exclusive pool do not start: this thread does not start";
-    const never = { status: "lost", reason, effect: "unknown" };
+    const never = { status: "lost", reason, effect: "none" };
     expect(await steps[0]?.outcome).toEqual(never);
     steps.push(fixture.lone("succeed", { computes: true }));
     expect(await steps[1]?.outcome).toEqual(never);
