@@ -5,6 +5,7 @@ import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres
 import { JournalFixture } from "../journal/journal-fixture.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
 import { cert } from "../resilience/certificate.ts";
+import { eventually } from "../support/eventually.ts";
 import { freshDatabase, startPostgres } from "../support/postgres/index.ts";
 import { connect } from "./queries/queries-fixture.ts";
 
@@ -48,6 +49,15 @@ test("a list that takes too long is ended, and the reads that wait behind it are
 test("a server that does not let a node in says so for operators: that is no lost connection", async () => {
   await using database = await freshDatabase();
   await expect(open(`${database.url}_missing`)).rejects.toThrow(SqlError);
+});
+
+test("a connection that fails for its password leaves no session that waits for one", async () => {
+  await using server = await startPostgres({ auth: "password" });
+  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+  const before = sockets();
+  const [target] = targetsOf(parseAddress(server.url) as never, () => Promise.reject(new Error("the file is gone")));
+  await expect(Connection.open(target as never, { name: "test", timeoutMs: 60_000 })).rejects.toThrow("the file is gone");
+  await eventually("its socket is closed", () => sockets() <= before, undefined, 10_000);
 });
 
 test("each sslmode looks at the server's certificate as far as it says, and at none without encryption", async () => {
