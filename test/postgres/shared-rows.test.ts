@@ -153,6 +153,20 @@ test("what a node says of an event too late, when others have ended its life and
   });
 });
 
+test("a try that failed at a node whose life others have ended does not end the one that is under way at another", async () => {
+  await withTwoNodes(async ([node, other], fixture) => {
+    await fixture.run("a", { error: "timeout", compensations: [pending("payment")] });
+    const [{ id, step }] = (await node.takeCompensations("payment", "first", dueAt(NOW))).items as [Compensation];
+    await fixture.closeInterrupted(1, NOW);
+    expect((await other.takeCompensations("payment", "first", dueAt(NOW))).items).toMatchObject([{ id }]);
+    expect(await node.compensationTried({ id, step, nextTryMs: NOW, lastAnswer: "HTTP 503" }, NOW)).toBe("trying");
+    // By hand it would be taken back a second time.
+    expect(await node.settleCompensation(id, "refunded by hand", NOW, "op")).toMatchObject({ status: "trying" });
+    expect(await other.compensationTried({ id, step }, NOW)).toBe("done");
+    expect(await node.compensation(id)).toMatchObject({ status: "done", tries: 1 });
+  });
+});
+
 test("two nodes try each compensation that is due, none at one time, and leave none", async () => {
   const random = randomFrom(SEED);
   await withTwoNodes(async (nodes, fixture) => {
