@@ -60,6 +60,16 @@ test("a connection that fails for its password leaves no session that waits for 
   await eventually("its socket is closed", () => sockets() <= before, undefined, 10_000);
 });
 
+test("a role that becomes another one at its login sees its own sessions all the same: by their age nodes know who is dead", async () => {
+  await using server = await startPostgres();
+  for (const statement of ["CREATE ROLE owner", "CREATE ROLE shop LOGIN IN ROLE owner", "ALTER ROLE shop SET role = 'owner'"])
+    await server.query(statement);
+  const connection = await open(server.url.replace("//orders@", "//shop@"));
+  const text = "SELECT backend_start <= now() FROM pg_stat_activity WHERE usename = current_user";
+  expect(await connection.rows({ name: "own", text })).toEqual([[true]]);
+  connection.close();
+});
+
 test("each sslmode looks at the server's certificate as far as it says, and at none without encryption", async () => {
   await using server = await startPostgres({ tls: true });
   const root = temporaryFile();

@@ -88,7 +88,8 @@ export class Connection implements Sql {
     try {
       const [standby] = await connection.rows<[boolean]>({ name: "is_standby", text: "SELECT pg_is_in_recovery()" });
       if (standby?.[0] !== false) throw new JournalUnreachable("the server is a standby");
-      const all = { search_path: SCHEMA, ...settings };
+      // The role of the login may have become another one, which does not see its sessions: then nobody would count as dead, nor be let in again.
+      const all = { search_path: SCHEMA, role: "none", ...settings };
       await Promise.all(
         Object.entries(all).map(([key, value]) =>
           connection.rows({ name: `set_${key}`, text: "SELECT set_config($1, $2, false)" }, [key, String(value)]),
