@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
 import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres/connection.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { JournalFixture } from "../journal/journal-fixture.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
 import { cert } from "../resilience/certificate.ts";
@@ -87,6 +88,9 @@ test("each sslmode looks at the server's certificate as far as it says, and at n
     await expect(connect("localhost", `?sslmode=${mode}`)).rejects.toThrow(/certificate/);
     expect(await connect("localhost", `?sslmode=${mode}&sslrootcert=${root}`)).toBe(true);
   }
+  const missing = connect("localhost", "?sslmode=verify-full&sslrootcert=/nowhere/ca.pem");
+  // What is told in one line at a start.
+  await expect(missing).rejects.toThrow(new JournalUnavailable("its sslrootcert cannot be read (ENOENT)"));
   // An address in a form that the certificate does not name.
   expect(await connect("127.1", `?sslmode=verify-ca&sslrootcert=${root}`)).toBe(true);
   await expect(connect("127.1", `?sslmode=verify-full&sslrootcert=${root}`)).rejects.toThrow(/altnames/);
