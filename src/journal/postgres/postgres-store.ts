@@ -204,11 +204,14 @@ export class PostgresStore implements JournalStore {
     this.sql.close();
   }
 
-  /** Ends the own life, so that nobody has to find out. What is still open others close when they do. */
+  /** Ends the own life, so that nobody has to find out. What is still open others close when they do, as where that fails. Never rejects. */
   async #leave(): Promise<void> {
     const nowMs = Date.now();
     const leaving = this.#commits.request(["closeInterrupted", EVERYTHING, nowMs, nowMs, this.life]);
-    await atMost(leaving, LEAVE_MS);
+    await atMost(
+      leaving.catch(() => {}),
+      LEAVE_MS,
+    );
   }
 }
 
