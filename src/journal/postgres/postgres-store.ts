@@ -65,6 +65,7 @@ export class PostgresStore implements JournalStore {
   readonly #readLimit = new ReadLimit();
   #readFrom: string;
   #isClosing = false;
+  #hurrying: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(options: StoreOptions, continuity: Continuity, session: Session) {
@@ -168,9 +169,11 @@ export class PostgresStore implements JournalStore {
     return this.#closed;
   }
 
-  /** The process is to end: what the database does not answer soon is not waited for. Others close what that leaves open. */
+  /** The process is to end: a database that cannot be reached is not waited for long. Others close what that leaves open. */
   hurry(): void {
-    setTimeout(() => this.#session.close(), LEAVE_MS).unref();
+    this.#hurrying ??= setInterval(() => {
+      if (!this.healthy) this.#session.close();
+    }, LEAVE_MS).unref();
   }
 
   /** Others have ended the life. */
@@ -199,6 +202,7 @@ export class PostgresStore implements JournalStore {
     if (this.healthy) await this.#leave();
     // Requests whose commit is in doubt would wait for the server for ever.
     this.#session.close();
+    clearInterval(this.#hurrying);
     await this.#commits.close();
     this.#reads.close();
     this.sql.close();
