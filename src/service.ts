@@ -83,6 +83,8 @@ export async function start(config: Config, log: Logger, options: StartOptions):
       const timer = setTimeout(cancelAll, config.SHUTDOWN_TIMEOUT_MS);
       await Promise.all([orderService.drain(), publicListener.endConnections(hurry.signal)]);
       clearTimeout(timer);
+      // What is done again and again may be waiting for it.
+      journal.cluster?.hurry();
       await parts.disposeAsync();
     },
   };

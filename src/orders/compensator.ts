@@ -207,7 +207,7 @@ export class Compensator {
     try {
       const state = await this.#journal.run(() => journal.compensationTried(tried, clock.nowMs()));
       if (state === "done") onStored?.();
-      else if (state === "pending") this.#bulkheads[tried.step].again.postponed();
+      else if (state === "pending" || state === "trying") this.#bulkheads[tried.step].again.postponed();
       else
         onFault?.(`a provider answered for a compensation that is ${state}`, new Error(tried.lastAnswer ?? "done"), {
           compensation: tried.id,

@@ -193,7 +193,7 @@ export class WebhookDelivery {
   /** Any node may send it: this one after its resume, or one that has not heard a 410 or was told to go on before. */
   async #giveBack(event: OrderEvent): Promise<void> {
     const { outbox, clock } = this.#options;
-    if (await this.#taken.isOwn(event)) await this.#journal.run(() => outbox.eventFailed(event.seq, clock.nowMs()));
+    await this.#journal.run(() => outbox.eventFailed(event.seq, clock.nowMs()));
   }
 
   #disable(): void {

@@ -2,9 +2,11 @@ import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseAddress, targetsOf } from "../../src/journal/postgres/address.ts";
 import { Connection, ConnectionLost, SqlError } from "../../src/journal/postgres/connection.ts";
+import { JournalUnavailable } from "../../src/orders/order-journal.ts";
 import { JournalFixture } from "../journal/journal-fixture.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
 import { cert } from "../resilience/certificate.ts";
+import { eventually } from "../support/eventually.ts";
 import { freshDatabase, startPostgres } from "../support/postgres/index.ts";
 import { connect } from "./queries/queries-fixture.ts";
 
@@ -50,6 +52,25 @@ test("a server that does not let a node in says so for operators: that is no los
   await expect(open(`${database.url}_missing`)).rejects.toThrow(SqlError);
 });
 
+test("a connection that fails for its password leaves no session that waits for one", async () => {
+  await using server = await startPostgres({ auth: "password" });
+  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+  const before = sockets();
+  const [target] = targetsOf(parseAddress(server.url) as never, () => Promise.reject(new Error("the file is gone")));
+  await expect(Connection.open(target as never, { name: "test", timeoutMs: 60_000 })).rejects.toThrow("the file is gone");
+  await eventually("its socket is closed", () => sockets() <= before, undefined, 10_000);
+});
+
+test("a role that becomes another one at its login sees its own sessions all the same: by their age nodes know who is dead", async () => {
+  await using server = await startPostgres();
+  for (const statement of ["CREATE ROLE owner", "CREATE ROLE shop LOGIN IN ROLE owner", "ALTER ROLE shop SET role = 'owner'"])
+    await server.query(statement);
+  const connection = await open(server.url.replace("//orders@", "//shop@"));
+  const text = "SELECT backend_start <= now() FROM pg_stat_activity WHERE usename = current_user";
+  expect(await connection.rows({ name: "own", text })).toEqual([[true]]);
+  connection.close();
+});
+
 test("each sslmode looks at the server's certificate as far as it says, and at none without encryption", async () => {
   await using server = await startPostgres({ tls: true });
   const root = temporaryFile();
@@ -67,6 +88,9 @@ test("each sslmode looks at the server's certificate as far as it says, and at n
     await expect(connect("localhost", `?sslmode=${mode}`)).rejects.toThrow(/certificate/);
     expect(await connect("localhost", `?sslmode=${mode}&sslrootcert=${root}`)).toBe(true);
   }
+  const missing = connect("localhost", "?sslmode=verify-full&sslrootcert=/nowhere/ca.pem");
+  // What is told in one line at a start.
+  await expect(missing).rejects.toThrow(new JournalUnavailable("its sslrootcert cannot be read (ENOENT)"));
   // An address in a form that the certificate does not name.
   expect(await connect("127.1", `?sslmode=verify-ca&sslrootcert=${root}`)).toBe(true);
   await expect(connect("127.1", `?sslmode=verify-full&sslrootcert=${root}`)).rejects.toThrow(/altnames/);

@@ -196,3 +196,9 @@ test("a node that connects again while another one holds everything gives no att
     await Promise.all([other.end(), locker.end()]);
   }
 });
+
+test("a node that is stopped before it has heard that others ended its life stops all the same", async () => {
+  await using fixture = await JournalFixture.open("postgres");
+  await fixture.journal.cluster?.sql.rows({ name: "end", text: "UPDATE nodes SET ended_ms = 1" });
+  await expect(fixture.journal.close()).resolves.toBeUndefined();
+});

@@ -134,6 +134,39 @@ test("what a node gave back after a 410 is delivered by one that has heard none"
   });
 });
 
+test("what a node says of an event too late, when others have ended its life and send it, changes nothing", async () => {
+  await withTwoNodes(async ([node, other], fixture) => {
+    await fixture.run("a");
+    const [event] = (await node.takeEvents(dueAt(NOW))).items;
+    await fixture.closeInterrupted(1, NOW);
+    expect((await other.takeEvents(dueAt(NOW))).items).toEqual([event]);
+    const { seq } = event as OrderEvent;
+    await node.eventFailed(seq, NOW);
+    expect((await node.takeEvents(dueAt(FAR))).items).toEqual([]);
+    await node.giveUpEvent(seq, "HTTP 500", NOW);
+    // Its order's next event would be sent beside it.
+    await node.eventDelivered(seq, NOW);
+    const { events, deadLetters } = await node.backlog();
+    expect([events.count, deadLetters]).toEqual([1, 0]);
+    await other.eventDelivered(seq, NOW);
+    expect((await node.backlog()).events.count).toBe(0);
+  });
+});
+
+test("a try that failed at a node whose life others have ended does not end the one that is under way at another", async () => {
+  await withTwoNodes(async ([node, other], fixture) => {
+    await fixture.run("a", { error: "timeout", compensations: [pending("payment")] });
+    const [{ id, step }] = (await node.takeCompensations("payment", "first", dueAt(NOW))).items as [Compensation];
+    await fixture.closeInterrupted(1, NOW);
+    expect((await other.takeCompensations("payment", "first", dueAt(NOW))).items).toMatchObject([{ id }]);
+    expect(await node.compensationTried({ id, step, nextTryMs: NOW, lastAnswer: "HTTP 503" }, NOW)).toBe("trying");
+    // By hand it would be taken back a second time.
+    expect(await node.settleCompensation(id, "refunded by hand", NOW, "op")).toMatchObject({ status: "trying" });
+    expect(await other.compensationTried({ id, step }, NOW)).toBe("done");
+    expect(await node.compensation(id)).toMatchObject({ status: "done", tries: 1 });
+  });
+});
+
 test("two nodes try each compensation that is due, none at one time, and leave none", async () => {
   const random = randomFrom(SEED);
   await withTwoNodes(async (nodes, fixture) => {

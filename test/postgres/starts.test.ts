@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ChildServer } from "../support/child-server.ts";
+import { eventually } from "../support/eventually.ts";
 import { freshDatabase, startPostgres } from "../support/postgres/index.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { NodeProcess } from "./node-process.ts";
 import { Site } from "./site.ts";
 
@@ -71,4 +73,14 @@ test("a wrong password, no database, no server and one that is no PostgreSQL are
     mute.close();
     rmSync(directory, { recursive: true });
   }
+});
+
+test("a node that is cut off from the database, with writes in doubt, ends when it is told to", async () => {
+  await using database = await freshDatabase();
+  await using proxy = await TcpProxy.start(Number(new URL(database.url).port));
+  await using node = await NodeProcess.start("one", proxy.through(database.url));
+  proxy.cut();
+  // It looks for what is due every second, and notices the cut after a lease.
+  await eventually("it has noticed", async () => (await node.readiness()) === 503);
+  expect(await node.stop()).toEqual({ code: 0, signal: null });
 });

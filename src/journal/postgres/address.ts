@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { ClientConfig } from "pg";
+import { JournalUnavailable } from "../../orders/order-journal.ts";
 
 /** Where the PostgreSQL of a journal is. */
 export interface PostgresAddress {
@@ -78,7 +79,10 @@ function isSslMode(text: string): text is SslMode {
 /** A server, and as whom and how to speak to it. */
 export type Target = Pick<ClientConfig, "host" | "port" | "database" | "user" | "ssl" | "password">;
 
-/** The servers of an address, for `pg`, which knows one host. `password` is asked at each connection, so that a new one needs no restart. */
+/**
+ * The servers of an address, for `pg`, which knows one host. `password` is asked at each connection, so that a new one needs no restart.
+ * Throws `JournalUnavailable` where `sslrootcert` cannot be read.
+ */
 export function targetsOf(
   { hosts, user, database, sslmode, sslrootcert }: PostgresAddress,
   password?: () => Promise<string>,
@@ -92,7 +96,15 @@ function sslOf(mode: SslMode, rootCertificate: string | undefined): ClientConfig
   if (mode === "require") return { rejectUnauthorized: false };
   return {
     rejectUnauthorized: true,
-    ...(rootCertificate !== undefined && { ca: readFileSync(rootCertificate) }),
+    ...(rootCertificate !== undefined && { ca: readCertificates(rootCertificate) }),
     ...(mode === "verify-ca" && { checkServerIdentity: () => undefined }),
   };
+}
+
+function readCertificates(file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new JournalUnavailable(`its sslrootcert cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
 }

@@ -80,13 +80,16 @@ export class Connection implements Sql {
     // Errors after the connection was made come as events, also before anybody listens.
     client.on("error", () => {});
     await client.connect().catch((error: unknown) => {
+      // The server waits a minute for a password that could not be read, and each such session is one of `max_connections`.
+      socketOf(client).destroy();
       throw errorOf(error);
     });
     const connection = new Connection(target, client, sentMs, timeoutMs);
     try {
       const [standby] = await connection.rows<[boolean]>({ name: "is_standby", text: "SELECT pg_is_in_recovery()" });
       if (standby?.[0] !== false) throw new JournalUnreachable("the server is a standby");
-      const all = { search_path: SCHEMA, ...settings };
+      // The role of the login may have become another one, which does not see its sessions: then nobody would count as dead, nor be let in again.
+      const all = { search_path: SCHEMA, role: "none", ...settings };
       await Promise.all(
         Object.entries(all).map(([key, value]) =>
           connection.rows({ name: `set_${key}`, text: "SELECT set_config($1, $2, false)" }, [key, String(value)]),
@@ -144,9 +147,13 @@ export class Connection implements Sql {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
     // Not by `end`, which waits for replies that may never come. A session whose socket is gone ends by itself.
-    (this.#client as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
+    socketOf(this.#client).destroy();
     this.onLost?.(reason);
   }
+}
+
+function socketOf(client: pg.Client): Duplex {
+  return (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 }
 
 /** Whether a server said something that ends the session: it shuts down, or an administrator or a timeout of its own ended it. */

@@ -65,6 +65,7 @@ export class PostgresStore implements JournalStore {
   readonly #readLimit = new ReadLimit();
   #readFrom: string;
   #isClosing = false;
+  #hurrying: NodeJS.Timeout | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(options: StoreOptions, continuity: Continuity, session: Session) {
@@ -168,9 +169,11 @@ export class PostgresStore implements JournalStore {
     return this.#closed;
   }
 
-  /** The process is to end: what the database does not answer soon is not waited for. Others close what that leaves open. */
+  /** The process is to end: a database that cannot be reached is not waited for long. Others close what that leaves open. */
   hurry(): void {
-    setTimeout(() => this.#session.close(), LEAVE_MS).unref();
+    this.#hurrying ??= setInterval(() => {
+      if (!this.healthy) this.#session.close();
+    }, LEAVE_MS).unref();
   }
 
   /** Others have ended the life. */
@@ -199,16 +202,20 @@ export class PostgresStore implements JournalStore {
     if (this.healthy) await this.#leave();
     // Requests whose commit is in doubt would wait for the server for ever.
     this.#session.close();
+    clearInterval(this.#hurrying);
     await this.#commits.close();
     this.#reads.close();
     this.sql.close();
   }
 
-  /** Ends the own life, so that nobody has to find out. What is still open others close when they do. */
+  /** Ends the own life, so that nobody has to find out. What is still open others close when they do, as where that fails. Never rejects. */
   async #leave(): Promise<void> {
     const nowMs = Date.now();
     const leaving = this.#commits.request(["closeInterrupted", EVERYTHING, nowMs, nowMs, this.life]);
-    await atMost(leaving, LEAVE_MS);
+    await atMost(
+      leaving.catch(() => {}),
+      LEAVE_MS,
+    );
   }
 }
 

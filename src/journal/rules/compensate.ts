@@ -11,6 +11,8 @@ export function compensationTried(tables: Tables, [id, nextTryMs, lastAnswer]: T
   if (wasTrying) return nextTryMs === null ? "done" : "pending";
   const row = tables.compensations.row(id);
   if (row === null) throw new Error(`there is no compensation ${id}`);
+  // Others took the process for dead, and another one tries it now: what that one hears counts.
+  if (row.status === "trying") return row.status;
   // Whatever a provider says late is on record.
   tables.compensations.answeredLate(id, `late: ${lastAnswer ?? "done"}`);
   return row.status;

@@ -22,11 +22,18 @@ export class BatchCompensations extends MemoryCompensations {
   readonly removed: number[] = [];
   readonly due = new Map<string, DueRest>();
   readonly #orphans = new Set<number>();
+  readonly #elsewhere = new Set<number>();
 
   constructor(attempts: Pick<AttemptsTable, "byId">) {
     const changed = new Set<CompensationRecord>();
     super(attempts, (row) => changed.add(row), FIRST_NEW_ID);
     this.changed = changed;
+  }
+
+  /** A row that another life tries. */
+  loadElsewhere(row: CompensationRecord): void {
+    this.load(row);
+    this.#elsewhere.add(row.id);
   }
 
   /** A row of a dead life. */
@@ -40,6 +47,11 @@ export class BatchCompensations extends MemoryCompensations {
     const { nextDueMs, isSkipping = false } = this.due.get(`${step} ${kind}`) ?? {};
     const dueMs = isSkipping ? nowMs + AGAIN_MS : nextDueMs;
     return { items: page.items, ...(dueMs !== undefined && { nextDueMs: dueMs }) };
+  }
+
+  /** What is done is done, whoever did it. */
+  override tried(id: number, nextTryMs: number | null, lastAnswer: string | null, nowMs: number): boolean {
+    return (nextTryMs === null || !this.#elsewhere.has(id)) && super.tried(id, nextTryMs, lastAnswer, nowMs);
   }
 
   protected override isInterrupted(id: number): boolean {

@@ -14,14 +14,17 @@ const CHANGE_KEYS = statement("change_keys")`
       v (client, key, body_hash, order_id, attempt, expires_ms)
     WHERE k.key = ANY (ARRAY[v.key]) AND k.client = v.client`;
 const TAKE_EVENTS = statement("take_events")`UPDATE outbox SET taken_by = $2 WHERE seq = ANY($1::bigint[])`;
+// Another node may send it by now, where that has ended the life which had it. What is told of it here must not let a third one send beside that.
+const IS_NOT_ELSEWHERE = "(o.taken_by IS NULL OR o.taken_by = $1)";
 const POSTPONE_EVENTS = statement("postpone_events")`UPDATE outbox o SET tries = tries + 1, next_try_ms = v.next_try_ms, taken_by = NULL
-         FROM unnest($1::bigint[], $2::bigint[]) v (seq, next_try_ms) WHERE o.seq = ANY (ARRAY[v.seq])
+         FROM unnest($2::bigint[], $3::bigint[]) v (seq, next_try_ms) WHERE o.seq = ANY (ARRAY[v.seq]) AND ${IS_NOT_ELSEWHERE}
            AND (SELECT seq FROM outbox earlier WHERE earlier.order_id = o.order_id AND earlier.seq < o.seq LIMIT 1) IS NULL`;
 const GIVE_UP_EVENTS = statement("give_up_events")`
-    WITH gone AS (DELETE FROM outbox o USING unnest($1::bigint[], $2::text[], $3::bigint[]) v (seq, reason, now_ms) WHERE o.seq = ANY (ARRAY[v.seq])
+    WITH gone AS (DELETE FROM outbox o USING unnest($2::bigint[], $3::text[], $4::bigint[]) v (seq, reason, now_ms)
+      WHERE o.seq = ANY (ARRAY[v.seq]) AND ${IS_NOT_ELSEWHERE}
       RETURNING o.seq, o.id, o.order_id, o.payload, o.created_ms, v.now_ms, v.reason)
     INSERT INTO dead_letters (seq, id, order_id, payload, created_ms, given_up_ms, reason) SELECT * FROM gone`;
-const REMOVE_EVENTS = statement("remove_events")`DELETE FROM outbox WHERE seq = ANY($1::bigint[])`;
+const REMOVE_EVENTS = statement("remove_events")`DELETE FROM outbox o WHERE seq = ANY($2::bigint[]) AND ${IS_NOT_ELSEWHERE}`;
 const PUT_BACK = statement("put_back_letters")`
     WITH gone AS (DELETE FROM dead_letters d USING unnest($1::bigint[], $2::bigint[]) v (seq, now_ms) WHERE d.seq = ANY (ARRAY[v.seq])
       RETURNING d.id, d.order_id, d.payload, d.created_ms, v.now_ms)
@@ -53,9 +56,9 @@ export async function flush(sql: Sql, tables: BatchTables, life: number, blindBa
   if (attempts.removed.length > 0) rest.push([REMOVE_ATTEMPTS, [attempts.removed]]);
   if (newlyRetired.size > 0) rest.push([RETIRE, [[...newlyRetired], [...newlyRetired].map((orderId) => retired.lastAttempt(orderId))]]);
   if (outbox.taken.length > 0) rest.push([TAKE_EVENTS, [outbox.taken, life]]);
-  if (outbox.postponed.length > 0) rest.push([POSTPONE_EVENTS, columns(outbox.postponed, 0, 1)]);
-  if (outbox.givenUp.length > 0) rest.push([GIVE_UP_EVENTS, columns(outbox.givenUp, 0, 1, 2)]);
-  if (outbox.removed.length > 0) rest.push([REMOVE_EVENTS, [outbox.removed]]);
+  if (outbox.postponed.length > 0) rest.push([POSTPONE_EVENTS, [life, ...columns(outbox.postponed, 0, 1)]]);
+  if (outbox.givenUp.length > 0) rest.push([GIVE_UP_EVENTS, [life, ...columns(outbox.givenUp, 0, 1, 2)]]);
+  if (outbox.removed.length > 0) rest.push([REMOVE_EVENTS, [life, outbox.removed]]);
   if (newActions.length > 0) rest.push([ADD_ACTIONS, columns(newActions, 0, 1, 2, 3, 4)]);
   if (forgottenActions.length > 0) rest.push([FORGET_ACTIONS, [forgottenActions]]);
   if (lifeOver !== undefined) for (const statement of [RELEASE_EVENTS, RELEASE_WAITERS, FORGET_LIFE]) rest.push([statement, [lifeOver]]);

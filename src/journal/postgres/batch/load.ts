@@ -28,7 +28,7 @@ const ATTEMPTS_OF_KEYS = statement("attempts_of_keys")`SELECT ${ATTEMPT_COLUMNS}
          JOIN idempotency_keys k ON k.key = ANY (ARRAY[v.key]) AND k.client = v.client
          JOIN attempts a ON a.order_id = ANY (ARRAY[k.order_id]) AND a.attempt = k.attempt`;
 // With their siblings: whose last one is done is compensated, whoever does it. Locked in the order of their ids.
-const COMPENSATIONS = statement("compensations")`SELECT ${COMPENSATION_COLUMNS} FROM compensations c
+const COMPENSATIONS = statement("compensations")`SELECT ${COMPENSATION_COLUMNS}, coalesce(taken_by <> $2, false) FROM compensations c
          WHERE attempt_id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[]))) ORDER BY c.id + 0 FOR UPDATE`;
 const ATTEMPTS_OF_COMPENSATIONS = statement("attempts_of_compensations")`
     SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE a.id = ANY (ARRAY(SELECT attempt_id FROM compensations WHERE id = ANY ($1::bigint[])))`;
@@ -112,7 +112,7 @@ export async function load(sql: Sql, tables: BatchTables, operations: readonly O
     loadLetters(sql, tables, [...letters]),
     loadOrders(sql, tables, [...orders]),
     loadKeys(sql, tables, keys),
-    loadCompensations(sql, tables, [...compensations]),
+    loadCompensations(sql, tables, [...compensations], life),
     ...others,
   ]);
 }
@@ -150,14 +150,18 @@ async function loadKeys(sql: Sql, tables: BatchTables, keys: ReadonlyMap<string,
   for (const row of attempts) tables.attempts.load(attemptRow(row));
 }
 
-async function loadCompensations(sql: Sql, tables: BatchTables, ids: readonly number[]): Promise<void> {
+async function loadCompensations(sql: Sql, tables: BatchTables, ids: readonly number[], life: number): Promise<void> {
   if (ids.length === 0) return;
   const [rows, attempts] = await Promise.all([
-    sql.rows<CompensationTuple>(COMPENSATIONS, [ids]),
+    sql.rows<readonly [...CompensationTuple, isElsewhere: boolean]>(COMPENSATIONS, [ids, life]),
     sql.rows<AttemptTuple>(ATTEMPTS_OF_COMPENSATIONS, [ids]),
   ]);
   for (const row of attempts) tables.attempts.load(attemptRow(row));
-  for (const row of rows) tables.compensations.load(compensationRecord(row));
+  for (const row of rows) {
+    const record = compensationRecord(row as unknown as CompensationTuple);
+    if (row[9]) tables.compensations.loadElsewhere(record);
+    else tables.compensations.load(record);
+  }
 }
 
 async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | undefined, limit: number): Promise<void> {
