@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { monotonicMs } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type Deadly, FAILING, type Failing, type tasks } from "./hostile-tasks.ts";
 import { Opened } from "./opened.ts";
@@ -134,15 +135,19 @@ test.each(["constructor", "toString", "__proto__"])(
   },
 );
 
-test("a task that replaces the promises and timers of its thread: its outcome comes, and so do those of a burst behind it", async () => {
+test("a task that replaces the promises, timers and clock of its thread: its outcome comes, and those of a burst behind it, with their times", async () => {
   await using opened = await Opened.open<Tasks>({ file: FILE });
   const group = opened.threads.group();
   await group.run("replacesGlobals", undefined);
+  const sinceMs = monotonicMs();
+  let endedAtMs = 0;
   // Far more than start in one slice.
-  for (let n = 0; n < 1_000; n++) group.run("value", n);
+  for (let n = 0; n < 1_000; n++) group.run("value", n).whenEnded((ended) => (endedAtMs = ended.endedAtMs));
   const { outcomes } = await group.join();
   expect(outcomes.slice(1)).toEqual(Array.from({ length: 1_000 }, (_, value) => ({ status: "ok", value })));
   expect([opened.replaced, opened.faults]).toEqual([[], []]);
+  // Heartbeats have the same clock: where it stands, a thread is taken for held up.
+  expect(endedAtMs).toBeGreaterThan(sinceMs);
   opened.expectIdle();
 });
 

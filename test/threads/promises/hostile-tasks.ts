@@ -130,6 +130,7 @@ export const tasks = defineTasks(({ counters: buffer }: Settings) => {
     replacesGlobals() {
       const OtherPromise = { resolve: () => new Map(), reject: () => new Map() };
       Object.assign(globalThis, { Promise: OtherPromise });
+      Object.assign(process, { hrtime: () => [0, 0] });
       mock.timers.enable();
     },
     leavesRejections() {
