@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { monotonicMs } from "../../../src/threads/index.ts";
+import { monotonicMs, openThreads } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
+import { SharedCounters } from "../shared-counters.ts";
 import { type Deadly, FAILING, type Failing, type tasks } from "./hostile-tasks.ts";
 import { Opened } from "./opened.ts";
 
@@ -149,6 +150,19 @@ test("a task that replaces the promises, timers and clock of its thread: its out
   // Heartbeats have the same clock: where it stands, a thread is taken for held up.
   expect(endedAtMs).toBeGreaterThan(sinceMs);
   opened.expectIdle();
+});
+
+test("what a file posts while it loads comes from its thread, which has the row that shared memory says", async () => {
+  const messages: unknown[] = [];
+  await using threads = await openThreads<Tasks>({
+    file: new URL(FILE, import.meta.url),
+    exclusive: 0,
+    settings: { counters: new SharedCounters().buffer, postsWhileLoading: true },
+    onMessage: (value, threadId) => messages.push([value, threadId]),
+  });
+  const [thread] = threads.statistics().threads;
+  expect(thread).toMatchObject({ pool: "shared", running: 0 });
+  expect(messages).toEqual([["loading", thread?.id]]);
 });
 
 interface Death {
