@@ -4,7 +4,7 @@ import { monotonicMs } from "./clock.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PoolThread } from "./pool-thread.ts";
 import { PoolWorkers, piscinaOf } from "./pool-workers.ts";
-import { parseThreadMessage, type ReadyMessage, type StandingTask, type ThreadSetup } from "./protocol.ts";
+import { parseThreadMessage, type StandingTask, type ThreadSetup } from "./protocol.ts";
 import { StartBackoff, type StartLimit } from "./starts.ts";
 import type { CheckedOptions } from "./threads-options.ts";
 import type { Tracker } from "./tracker.ts";
@@ -189,13 +189,14 @@ export class PoolThreads {
     const isRead = Array.isArray(parsed) ? this.#dispatcher.outcomes(thread, parsed) : parsed !== undefined;
     if (!isRead) this.#options.onFault("a thread posted what is no message of the library", message);
     if (parsed === undefined || Array.isArray(parsed)) return;
-    if (parsed.type === "ready") this.#cameUp(thread, parsed);
-    else if (parsed.type === "user") this.#options.onMessage(parsed.value, thread.id);
+    if (parsed.type === "ready") this.#cameUp(thread, parsed.threadId);
+    else if (parsed.type === "user") this.#options.onMessage(parsed.value, parsed.threadId);
     else this.#options.onFault(parsed.message, parsed.stack);
   }
 
-  #cameUp(thread: PoolThread, { threadId, row }: ReadyMessage): void {
-    if (thread.readyAtMs !== undefined || thread.killed || thread.gone) return;
+  #cameUp(thread: PoolThread, threadId: number): void {
+    const row = this.#options.tracker.rowOf(threadId);
+    if (row === undefined || thread.readyAtMs !== undefined || thread.killed || thread.gone) return;
     const worker = this.#workers.bind(threadId, thread);
     if (worker === undefined) return;
     thread.becomeReady(threadId, row, worker);

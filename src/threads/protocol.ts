@@ -44,16 +44,16 @@ export type OutcomeEntries = readonly [
 ];
 export const OUTCOME_STRIDE = 6;
 
-/** The thread has loaded the tasks and claimed this tracker row. */
+/** The thread has loaded the tasks and claimed a tracker row. Which one, only shared memory says. */
 export interface ReadyMessage {
   readonly type: "ready";
   readonly threadId: number;
-  readonly row: number;
 }
 
-/** What `post` was given. */
+/** What `post` was given, perhaps before the thread is ready. */
 export interface UserMessage {
   readonly type: "user";
+  readonly threadId: number;
   readonly value: unknown;
 }
 
@@ -68,12 +68,11 @@ export interface FaultMessage {
 export function parseThreadMessage(message: unknown): ThreadMessage | undefined {
   if (Array.isArray(message)) return message.length % OUTCOME_STRIDE === 0 && outcomesAreWellFormed(message) ? message : undefined;
   if (typeof message !== "object" || message === null) return undefined;
-  const { type, threadId, row, message: text, stack } = message as Record<string, unknown>;
+  const { type, threadId, message: text, stack } = message as Record<string, unknown>;
   switch (type) {
     case "ready":
-      return Number.isInteger(threadId) && Number.isInteger(row) ? (message as ReadyMessage) : undefined;
     case "user":
-      return message as UserMessage;
+      return Number.isInteger(threadId) ? (message as ReadyMessage | UserMessage) : undefined;
     case "fault":
       return typeof text === "string" && typeof stack === "string" ? (message as FaultMessage) : undefined;
     default:

@@ -7,6 +7,8 @@ import { seedOf } from "../support/seed.ts";
 const SEED = seedOf("SLICES_SEED");
 const MOST_STARTS = 64;
 
+vi.mock("../../src/threads/clock.ts", () => ({ monotonicMs: () => nowMs }));
+
 let nowMs: number;
 /** How long the start of a task takes, microtasks aside. */
 let startMs: number;
@@ -18,7 +20,6 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setImmediate", "clearImmediate"] });
   nowMs = 0;
   startMs = 0;
-  vi.spyOn(process, "hrtime").mockImplementation(() => [0, nowMs * 1e6] as [number, number]);
   started = [];
   slices = new Slices((message, at) => {
     const beganMs = nowMs;
@@ -29,7 +30,6 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 

@@ -124,7 +124,7 @@ function startAsPlanned(fault: StartFault, block: () => void): void {
   if (fault === "exit") process.exit(3);
   if (fault === "throw") throw new Error("this thread does not start");
   if (fault === "wait_at_gate") block();
-  // The first thing that it posts says which row it has claimed.
+  // The first thing that it posts says that it is ready.
   if (fault === "exit_before_ready") MessagePort.prototype.postMessage = () => process.exit(9);
   if (fault === "exit_after_ready") {
     const { postMessage } = MessagePort.prototype;

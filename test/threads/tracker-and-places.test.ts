@@ -1,10 +1,13 @@
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
+import { monotonicMs } from "../../src/threads/clock.ts";
 import type { DispatchedTask } from "../../src/threads/dispatched-task.ts";
 import { FINISHED, Layout, RECEIVED, STARTED } from "../../src/threads/layout.ts";
 import { TaskTable } from "../../src/threads/places.ts";
 import { Tracker } from "../../src/threads/tracker.ts";
 import { seedOf } from "../support/seed.ts";
+
+vi.mock("../../src/threads/clock.ts", { spy: true });
 
 test("counts beyond what a word of shared memory holds, again and again, and of threads that are gone", () => {
   const layout = Layout.allocate({ slots: 1, rows: 1 });
@@ -143,15 +146,9 @@ test("a heartbeat has the age that it has, also where the word of it wraps, and 
   // From 0 on, so that no fraction is cut off.
   const handle = { ...Layout.allocate({ slots: 1, rows: 1 }).handle, epochMs: 0 };
   const ageAt = (beatMs: number, nowMs: number) => {
-    const clock = vi.spyOn(process, "hrtime");
-    try {
-      clock.mockReturnValue([0, beatMs * 1e6]);
-      new Tracker(new Layout(handle)).beat(0);
-      clock.mockReturnValue([0, nowMs * 1e6]);
-      return new Tracker(new Layout(handle)).read(0).heartbeatAgeMs;
-    } finally {
-      clock.mockRestore();
-    }
+    vi.mocked(monotonicMs).mockReturnValueOnce(beatMs).mockReturnValueOnce(nowMs);
+    new Tracker(new Layout(handle)).beat(0);
+    return new Tracker(new Layout(handle)).read(0).heartbeatAgeMs;
   };
   const wrap = 2 ** 31;
   for (const [beatMs, nowMs, ageMs] of [

@@ -18,14 +18,16 @@ export function post(value: unknown): void {
 /** What leaves a thread: the outcomes of a turn as one message, and whatever else its tasks post. */
 export class Outbox {
   readonly #port: MessagePort;
+  readonly #threadId: number;
   readonly #causes: readonly string[];
   readonly #beforeOutcomes: (() => void) | undefined;
   // As it is now: a task may put the clock of a test into its place, and outcomes have to leave all the same.
   readonly #setImmediate = setImmediate;
   #ended: OutcomeMessage = [];
 
-  constructor(port: MessagePort, causes: readonly string[], beforeOutcomes: (() => void) | undefined) {
+  constructor(port: MessagePort, threadId: number, causes: readonly string[], beforeOutcomes: (() => void) | undefined) {
     this.#port = port;
+    this.#threadId = threadId;
     this.#causes = causes;
     this.#beforeOutcomes = beforeOutcomes;
     thread[OWN] = this;
@@ -48,7 +50,7 @@ export class Outbox {
   }
 
   post(value: unknown): void {
-    this.#port.postMessage({ type: "user", value } satisfies UserMessage);
+    this.#port.postMessage({ type: "user", threadId: this.#threadId, value } satisfies UserMessage);
   }
 
   fault(message: string, error: unknown): void {

@@ -15,7 +15,7 @@ import { TaskContext } from "./task-context.ts";
 
 /** Makes this thread serve tasks, through this port: claims its tracker row, listens to its bell, beats. Once per thread. */
 export async function serve(port: MessagePort, threadId: number, setup: ThreadSetup, { make, options }: DefinedTasks): Promise<void> {
-  const outbox = new Outbox(port, setup.causes, options.beforeOutcomes);
+  const outbox = new Outbox(port, threadId, setup.causes, options.beforeOutcomes);
   onListenerFault((error) => outbox.fault("a cancel listener threw", error));
   keepAliveDespiteLeftovers(outbox);
   const tasks = await make(setup.settings as never);
@@ -28,7 +28,7 @@ export async function serve(port: MessagePort, threadId: number, setup: ThreadSe
   // In a killed process Node would not write what it compiled. Before `ready`: terminating a thread while it writes would end the process.
   const module: { flushCompileCache?: () => void } = process.getBuiltinModule("node:module");
   module.flushCompileCache?.();
-  port.postMessage({ type: "ready", threadId, row } satisfies ReadyMessage);
+  port.postMessage({ type: "ready", threadId } satisfies ReadyMessage);
 }
 
 /** What a task leaves behind must not end the thread: an aborted call rejects with nobody to look, a checkpoint in a timer throws. */

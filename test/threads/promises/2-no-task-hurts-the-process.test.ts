@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { monotonicMs, openThreads } from "../../../src/threads/index.ts";
 import { eventually } from "../../support/eventually.ts";
+import { SharedCounters } from "../shared-counters.ts";
 import { type Deadly, FAILING, type Failing, type tasks } from "./hostile-tasks.ts";
 import { Opened } from "./opened.ts";
 
@@ -134,16 +136,33 @@ test.each(["constructor", "toString", "__proto__"])(
   },
 );
 
-test("a task that replaces the promises and timers of its thread: its outcome comes, and so do those of a burst behind it", async () => {
+test("a task that replaces the promises, timers and clock of its thread: its outcome comes, and those of a burst behind it, with their times", async () => {
   await using opened = await Opened.open<Tasks>({ file: FILE });
   const group = opened.threads.group();
   await group.run("replacesGlobals", undefined);
+  const sinceMs = monotonicMs();
+  let endedAtMs = 0;
   // Far more than start in one slice.
-  for (let n = 0; n < 1_000; n++) group.run("value", n);
+  for (let n = 0; n < 1_000; n++) group.run("value", n).whenEnded((ended) => (endedAtMs = ended.endedAtMs));
   const { outcomes } = await group.join();
   expect(outcomes.slice(1)).toEqual(Array.from({ length: 1_000 }, (_, value) => ({ status: "ok", value })));
   expect([opened.replaced, opened.faults]).toEqual([[], []]);
+  // Heartbeats have the same clock: where it stands, a thread is taken for held up.
+  expect(endedAtMs).toBeGreaterThan(sinceMs);
   opened.expectIdle();
+});
+
+test("what a file posts while it loads comes from its thread, which has the row that shared memory says", async () => {
+  const messages: unknown[] = [];
+  await using threads = await openThreads<Tasks>({
+    file: new URL(FILE, import.meta.url),
+    exclusive: 0,
+    settings: { counters: new SharedCounters().buffer, postsWhileLoading: true },
+    onMessage: (value, threadId) => messages.push([value, threadId]),
+  });
+  const [thread] = threads.statistics().threads;
+  expect(thread).toMatchObject({ pool: "shared", running: 0 });
+  expect(messages).toEqual([["loading", thread?.id]]);
 });
 
 interface Death {

@@ -1,6 +1,6 @@
 import { mock } from "node:test";
-import { parentPort } from "node:worker_threads";
-import { defineTasks, Failure, type TaskContext } from "../../../src/threads/worker/index.ts";
+import { MessagePort, parentPort } from "node:worker_threads";
+import { defineTasks, Failure, post, type TaskContext } from "../../../src/threads/worker/index.ts";
 import { FORGED_MESSAGES, libraryPort, unreadable } from "../fuzz/forged-messages.ts";
 import { SharedCounters } from "../shared-counters.ts";
 import type { Settings } from "./opened.ts";
@@ -98,8 +98,19 @@ const DEADLY = {
 
 export type Deadly = keyof typeof DEADLY;
 
-export const tasks = defineTasks(({ counters: buffer }: Settings) => {
+/** Posts, and puts something into what its thread says when it is ready. */
+function postWhileLoading(): void {
+  post("loading");
+  const { postMessage } = MessagePort.prototype;
+  MessagePort.prototype.postMessage = function (this: MessagePort, message) {
+    MessagePort.prototype.postMessage = postMessage;
+    postMessage.call(this, { ...message, row: 2 ** 31 });
+  };
+}
+
+export const tasks = defineTasks(({ counters: buffer, postsWhileLoading }: Settings & { readonly postsWhileLoading?: boolean }) => {
   const counters = new SharedCounters(buffer);
+  if (postsWhileLoading) postWhileLoading();
   return {
     value: (n: number) => n,
     async waits({ began, gate }: { began: number; gate: number }, { signal }: TaskContext) {
@@ -130,6 +141,7 @@ export const tasks = defineTasks(({ counters: buffer }: Settings) => {
     replacesGlobals() {
       const OtherPromise = { resolve: () => new Map(), reject: () => new Map() };
       Object.assign(globalThis, { Promise: OtherPromise });
+      Object.assign(process, { hrtime: () => [0, 0] });
       mock.timers.enable();
     },
     leavesRejections() {
