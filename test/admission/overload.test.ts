@@ -59,14 +59,20 @@ test("after computing orders were refused an idle service takes the next one, wi
   running = await startService({ CPU_THREADS: "1", ORDER_TIMEOUT_MS: "1000" });
   const place = async (cpu_ms: object) => kindOf(await postOrder(running.port, { ...orderOf(newId("computes"), 0), cpu_ms }));
   const [slow, quick] = [{ payment: 900 }, { payment: 1, vendor: 1, courier: 1 }];
-  await place(slow);
-  const holder = place(slow);
-  await eventually("the thread to compute", () => running.service.threads.counters().exclusivePermits === 1);
-  expect(await place(slow)).toBe("overloaded");
-  await holder;
+  const { orderService, threads } = running.service;
+  const idle = () => eventually("the service to be idle", () => orderService.inFlight === 0 && threads.counters().exclusivePermits === 0);
+  // On a slow machine those before may have missed their deadline, and that says less of how long the next one takes.
+  await eventually("a computing order to be refused", async () => {
+    await place(slow);
+    await idle();
+    const holder = place(slow);
+    await eventually("the thread to compute", () => threads.counters().exclusivePermits === 1);
+    const kind = await place(slow);
+    await holder;
+    return kind === "overloaded";
+  });
   for (let n = 0; n < 5; n++) {
-    const { orderService, threads } = running.service;
-    await eventually("the service to be idle", () => orderService.inFlight === 0 && threads.counters().exclusivePermits === 0);
+    await idle();
     // On a slow machine it may miss its deadline.
     expect(await place(quick)).not.toBe("overloaded");
   }

@@ -13,7 +13,7 @@ import { Site } from "./site.ts";
 
 // Two looks at a free lock are over well before it. A node that cannot connect again between them loses its life, so these tests run one
 // after the other: side by side they slow each other down.
-const LONG_LEASE_MS = 4_000;
+const LONG_LEASE_MS = 6_000;
 const PATIENT = { ORDER_TIMEOUT_MS: "40000", NODE_LEASE_MS: `${LONG_LEASE_MS}` };
 const BREAKS = 3;
 const CLIENTS = 6;
