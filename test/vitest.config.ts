@@ -1,20 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
-import { withProcessOfItsOwn } from "./process-of-its-own.ts";
 
 // Most of what takes more than 15 s. In a fresh clone nothing is known yet of how long a file takes.
 const LONG = /test\/(admin\/live|deploy|postgres|restore|schedules|steps|ledger|cluster|money)\/|(fuzz|failing-disk|property)\.test/;
 
-/**
- * Long files first: one that began last would run alone while the other core has nothing to do. But those that share processes last, and
- * together: a process ends when the next file is to have one of its own.
- */
+/** Long files first: one that began last would run alone while the other core has nothing to do. */
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const rank = ({ moduleId, project }: TestSpecification) => (project.config.isolate ? 0 : 2) + (LONG.test(moduleId) ? 0 : 1);
-    return sorted.toSorted((one, other) => rank(one) - rank(other));
+    const isLong = ({ moduleId }: TestSpecification) => LONG.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
   }
 }
 
@@ -22,18 +18,9 @@ class LongFirst extends BaseSequencer {
 // the tests: so the process of each file, which starts before it is told of those, loads Vitest from there as well.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL("../node_modules/.cache/order-pipeline", import.meta.url));
 
-const ALL = ["test/**/*.test.ts"];
-// They fail where they did not.
-const AS_FOUND = fileURLToPath(new URL("support/as-found.ts", import.meta.url));
-const own = withProcessOfItsOwn();
-
 export default defineConfig({
   test: {
-    // To start a process and to load the service costs as much as most files of tests: those that leave their process as it was share some.
-    projects: [
-      { extends: true, test: { name: "own", include: own } },
-      { extends: true, test: { name: "shared", include: ALL, exclude: own, isolate: false, setupFiles: AS_FOUND } },
-    ],
+    include: ["test/**/*.test.ts"],
     tags: [
       {
         name: "three-steps",
@@ -43,8 +30,8 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     globalSetup: fileURLToPath(new URL("support/postgres/global-setup.ts", import.meta.url)),
     pool: "forks",
-    // Four at a time: most files wait most of the time, for children to start and for deadlines to pass. With three, two cores
-    // were idle for a fifth of it.
+    // Each file in a process of its own, so that its leak counts are its own. Four at a time: most of them wait most of the
+    // time, for children to start and for deadlines to pass. With three, two cores were idle for a fifth of it.
     maxWorkers: 4,
     // Only a test that is broken should ever meet these, on one busy core too; they are longer than what tests wait for
     // themselves, whose messages say more.
