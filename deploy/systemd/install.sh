@@ -51,7 +51,7 @@ group=$(sed -n 's/^order-pipeline:[^:]*:\([0-9]*\):.*/\1/p' "$root/etc/group")
 # Beside the old version, which stays as it is until the new one is whole: also where an upgrade that was cut off has moved it to .old.
 rm -rf "$app.new"
 mkdir "$app.new"
-(cd "$project" && cp -R package.json package-lock.json LICENSE src workers "$app.new/")
+(cd "$project" && cp -R package.json package-lock.json LICENSE README.md src workers "$app.new/")
 chown -R 0:0 "$app.new"
 (cd "$app.new" && npm ci --omit=dev --no-audit --no-fund) || fail "npm ci failed; nothing was changed"
 "$app.new/node_modules/.bin/node" --version >/dev/null || fail "the runtime does not start: it needs libatomic1 and libstdc++6; nothing was changed"

@@ -23,9 +23,8 @@ export function sendText(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   if (response.headersSent || response.destroyed) return;
-  if (response.locals.connections.ending || headers.Connection === "close") response.shouldKeepAlive = false;
-  // The client may send all of its body before it reads, and then would find a reset in place of an answer that did not wait for it.
-  if (!response.shouldKeepAlive && !response.req.complete && hasBody(response.req)) discardRest(response.req);
+  if (headers.Connection === "close") response.shouldKeepAlive = false;
+  beginAnswer(response);
   response.writeHead(status, {
     "X-Request-Id": response.locals.requestId,
     ...headers,
@@ -33,6 +32,13 @@ export function sendText(
     "Content-Length": Buffer.byteLength(text),
   });
   response.end(text);
+}
+
+/** Decides what becomes of the connection after an answer. Call it before the answer's headers are written. */
+export function beginAnswer(response: Response): void {
+  if (response.locals.connections.ending) response.shouldKeepAlive = false;
+  // The client may send all of its body before it reads, and then would find a reset in place of an answer that did not wait for it.
+  if (!response.shouldKeepAlive && !response.req.complete && hasBody(response.req)) discardRest(response.req);
 }
 
 /** Counts what comes, too: Node itself would discard for as long as the connection lingers, however much that is. */

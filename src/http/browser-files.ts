@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname } from "node:path";
 import type { Request, Response } from "express";
+import { beginAnswer } from "./answers.ts";
 import type { Routes } from "./routes.ts";
 
 /** A file for browsers, in memory. */
@@ -81,7 +82,7 @@ export function browserFile(type: string, body: Buffer): BrowserFile {
 
 /** Sends a file, or 304 where the browser has it. Browsers revalidate each time, so they see a new version at once. */
 export function sendBrowserFile(request: Request, response: Response, { type, body, etag }: BrowserFile): void {
-  if (response.locals.connections.ending) response.shouldKeepAlive = false;
+  beginAnswer(response);
   response.set({
     "X-Request-Id": response.locals.requestId,
     ETag: etag,

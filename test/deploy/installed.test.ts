@@ -241,7 +241,11 @@ describe.skipIf(CANNOT_INSTALL)("deploy/systemd/install.sh", () => {
       const { port, adminPort } = await server.ports();
       expect((await send(port, { path: "/readyz" })).status).toBe(200);
       expect((await send(adminPort, { path: "/debug/threads" })).status).toBe(401);
-      expect((await send(adminPort, { path: "/debug/threads", headers: { authorization: `Bearer ${key}` } })).status).toBe(200);
+      // The second is a file, to which the live page leads.
+      for (const path of ["/debug/threads", "/readme"]) {
+        const { status } = await send(adminPort, { path, headers: { authorization: `Bearer ${key}` } });
+        expect([path, status]).toEqual([path, 200]);
+      }
     }
 
     // An upgrade: what the old version had and the new one has not is gone, what an operator wrote is kept.

@@ -129,6 +129,24 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
     expect(await page.evaluate("getSelection().toString()")).toMatch(/^curl -i 'http\S+healthz'$/);
   });
 
+  test("has commands that send what its forms send: the body as it was typed, and the key that another form was given", async () => {
+    await using opened = await open();
+    const { page } = opened;
+    await page.fill("#placeOrder-body", `{ "order_id": "a \\" b", "amount": 1, "amount": 9007199254740990.9 }`);
+    expect(await page.locator("#placeOrder .command").innerText()).toContain(
+      `'{"order_id":"a \\" b","amount":1,"amount":9007199254740990.9}'`,
+    );
+    await page.locator("#placeOrder details.headers summary").click();
+    await page.fill("#placeOrder-key", "a-key");
+    await page.locator("#placeOrder-key").blur();
+    for (const operation of ["placeOrder", "showOrder"]) {
+      expect([operation, await page.locator(`#${operation} .command`).innerText()]).toEqual([
+        operation,
+        expect.stringContaining("-H 'Authorization: Bearer KEY'"),
+      ]);
+    }
+  });
+
   test("shows HTML in an order's id as text", async () => {
     await using opened = await open();
     const { page, seen } = opened;

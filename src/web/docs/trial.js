@@ -9,8 +9,6 @@ const SHORT_COMMAND = 60;
 // An order is placed once. So these fields get an ending that is new with each page, the same for all examples that name one order.
 const IDENTITIES = ["order_id", "Idempotency-Key"];
 let ending = newEnding();
-// In memory only, because scripts and extensions can read a browser's storage.
-let apiKey = "";
 
 function newEnding() {
   return Array.from(crypto.getRandomValues(new Uint8Array(3)), (byte) => byte.toString(36).padStart(2, "0")).join("");
@@ -141,10 +139,13 @@ export function trial(document, method, path, operation) {
 
   chooser.addEventListener("change", fill);
   form.addEventListener("input", showCommand);
+  // Kept in the forms only, because scripts and extensions can read a browser's storage.
   keyInput.addEventListener("change", () => {
-    apiKey = keyInput.value;
-    for (const other of window.document.querySelectorAll("input[type=password]"))
-      if (other instanceof HTMLInputElement) other.value = apiKey;
+    for (const other of window.document.querySelectorAll("input[type=password]")) {
+      if (!(other instanceof HTMLInputElement) || other === keyInput) continue;
+      other.value = keyInput.value;
+      other.dispatchEvent(new Event("input", { bubbles: true }));
+    }
   });
   renew.addEventListener("click", () => {
     ending = newEnding();
@@ -209,13 +210,14 @@ function indented(text) {
   }
 }
 
-/** @param {string} text */
+/** Without white space, and otherwise as it was typed: parsing would round numbers, and drop fields that stand twice. @param {string} text */
 function compact(text) {
   try {
-    return JSON.stringify(JSON.parse(text));
+    JSON.parse(text);
   } catch {
     return text;
   }
+  return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1");
 }
 
 /** For a shell. @param {string} text */
