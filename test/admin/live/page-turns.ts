@@ -14,7 +14,7 @@ interface TraceEvent {
  * How long the longest turn of a page's main thread took while `work` ran, in milliseconds of processor time. No event can be answered
  * in the midst of a turn. Chromium only.
  */
-export async function longestTurnMs(browser: Browser, page: Page, work: () => Promise<void>): Promise<number> {
+export async function longestTurnMs(browser: Browser, page: Page, work: () => Promise<unknown>): Promise<number> {
   await browser.startTracing(page, { categories: ["toplevel", "disabled-by-default-devtools.timeline"] });
   let events: readonly TraceEvent[] = [];
   try {

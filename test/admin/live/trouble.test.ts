@@ -138,18 +138,19 @@ describe.skipIf(CHROMIUM === undefined)(`the live page in trouble and under load
       return answers.toSorted((a, b) => a - b)[Math.floor(times / 2)] ?? 0;
     };
     await page.locator("#orders-id").focus();
-    const idleMs = await type(11);
-    let stormMs = 0;
-    const turnMs = await longestTurnMs(browser, page, async () => {
+    // As it is on the wall's clock, something else may have held the machine up just then, and not during the next storm.
+    const isResponsive = async () => {
+      const idleMs = await type(11);
       const ends = await press(page, "Storm: 2000 fail");
       await says(page.locator("#sampling"), /^[\d\u202f]+ orders in 10 s, [\d\u202f]+ of them drawn/);
-      stormMs = await type(11);
+      const stormMs = await type(11);
       await ends(/^2\u202f000 payment declined(; [\d\u202f]+ times? refused at first, then placed again)?$/);
-    });
+      return stormMs < 100 + 5 * idleMs;
+    };
+    const turnMs = await longestTurnMs(browser, page, () => eventually("a storm in which keys are answered soon", isResponsive));
     // On the clock of the page's own thread, so that it says nothing of what else the machine had to do.
     expect(turnMs).toBeGreaterThan(0);
     expect(turnMs).toBeLessThan(MAX_TURN_MS);
-    expect(stormMs).toBeLessThan(100 + 5 * idleMs);
     expect((await send(server.adminPort, { path: "/debug/threads" })).json).toMatchObject({ running: 0 });
   });
 
