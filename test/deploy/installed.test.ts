@@ -113,6 +113,8 @@ function copyInto(app: string, directory: string, paths: readonly string[]): voi
     expect([path, isInContext(IGNORE, path)]).toEqual([path, true]);
     const target = to === "/tmp/" ? join(directory, basename(path)) : join(app, to.endsWith("/") ? join(to, basename(path)) : to);
     cpSync(fileURLToPath(new URL(path, PROJECT)), target, { recursive: true });
+    // As in a copy of the project that nobody else may read.
+    run(`chmod -R go= ${target}`, app, {});
   }
 }
 
