@@ -16,7 +16,8 @@ COPY src ./src
 COPY workers ./workers
 # The first start writes the compile cache, for the user that will read it. Without it each thread loads a compiler of 10 MB.
 COPY deploy/first-start.ts /tmp/
-RUN install -d -o 10001 -g 10001 node_modules/.cache
+# A copy of the project may be its owner's alone, and COPY keeps that.
+RUN chmod -R go=rX package.json package-lock.json LICENSE README.md src workers /tmp/first-start.ts && install -d -o 10001 -g 10001 node_modules/.cache
 USER 10001:10001
 RUN node_modules/.bin/node /tmp/first-start.ts
 

@@ -53,6 +53,8 @@ rm -rf "$app.new"
 mkdir "$app.new"
 (cd "$project" && cp -R package.json package-lock.json LICENSE README.md src workers "$app.new/")
 chown -R 0:0 "$app.new"
+# In a copy of the project that is its owner's alone, the files are too, and the service is somebody else.
+chmod -R go=rX "$app.new"
 (cd "$app.new" && npm ci --omit=dev --no-audit --no-fund) || fail "npm ci failed; nothing was changed"
 "$app.new/node_modules/.bin/node" --version >/dev/null || fail "the runtime does not start: it needs libatomic1 and libstdc++6; nothing was changed"
 

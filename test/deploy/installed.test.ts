@@ -113,6 +113,8 @@ function copyInto(app: string, directory: string, paths: readonly string[]): voi
     expect([path, isInContext(IGNORE, path)]).toEqual([path, true]);
     const target = to === "/tmp/" ? join(directory, basename(path)) : join(app, to.endsWith("/") ? join(to, basename(path)) : to);
     cpSync(fileURLToPath(new URL(path, PROJECT)), target, { recursive: true });
+    // As in a copy of the project that nobody else may read.
+    run(`chmod -R go= ${target}`, app, {});
   }
 }
 
@@ -204,8 +206,14 @@ describe.skipIf(CANNOT_INSTALL)("deploy/systemd/install.sh", () => {
 
   test("makes of an empty root all that the unit names, runs again, and leaves what stands where it fails", async () => {
     const root = ownDirectory();
+    // A copy of the project that nobody else may read.
+    const project = ownDirectory();
+    for (const path of ["package.json", "package-lock.json", "LICENSE", "README.md", "src", "workers", "deploy"])
+      cpSync(new URL(path, PROJECT), join(project, path), { recursive: true });
+    run("chmod -R go= .", project, {});
+    const script = join(project, "deploy/systemd/install.sh");
     const PATH = npmThat(NPM_AS_IN_IMAGE);
-    const first = install(["--root", root], { PATH });
+    const first = install(["--root", root], { PATH, script });
     expect([first.status, first.status === 0 ? "" : first.output]).toEqual([0, ""]);
     const at = (path: string) => join(root, path);
     const [, uid, gid] = (/^order-pipeline:x:(\d+):(\d+):/m.exec(readFileSync(at("etc/passwd"), "utf8")) ?? []).map(Number);
@@ -252,14 +260,14 @@ describe.skipIf(CANNOT_INSTALL)("deploy/systemd/install.sh", () => {
     writeFileSync(at(`${INSTALLED}/src/of-the-old-version.ts`), "");
     writeFileSync(at("etc/order-pipeline/settings"), "LOG_LEVEL=warn\n");
     const program1 = statSync(at(INSTALLED)).ino;
-    const failed = install(["--root", root], { PATH: npmThat("exit 1") });
+    const failed = install(["--root", root], { PATH: npmThat("exit 1"), script });
     expect([failed.status, failed.output.includes("npm ci failed; nothing was changed")]).toEqual([1, true]);
     expect([statSync(at(INSTALLED)).ino, existsSync(at(`${INSTALLED}/src/of-the-old-version.ts`))]).toEqual([program1, true]);
     // So is what an upgrade that was cut off had put aside: it is the only version then.
     renameSync(at(INSTALLED), at(`${INSTALLED}.old`));
-    expect(install(["--root", root], { PATH: npmThat("exit 1") }).output).toContain("nothing was changed");
+    expect(install(["--root", root], { PATH: npmThat("exit 1"), script }).output).toContain("nothing was changed");
     expect(statSync(at(`${INSTALLED}.old`), { throwIfNoEntry: false })?.ino).toBe(program1);
-    const again = install(["--root", root], { PATH });
+    const again = install(["--root", root], { PATH, script });
     expect([again.status, again.status === 0 ? "" : again.output]).toEqual([0, ""]);
     expect([existsSync(at(`${INSTALLED}/src/main.ts`)), existsSync(at(`${INSTALLED}/src/of-the-old-version.ts`))]).toEqual([true, false]);
     expect(readdirSync(at("opt"))).toEqual(["order-pipeline"]);

@@ -134,6 +134,23 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     await says(dialog, /no such order/);
   });
 
+  test("older attempts of an order come once, however often the button is pressed", async () => {
+    const id = newId("older");
+    for (let attempts = 0; attempts < 22; attempts++) await fail(file.running.service.journal, id, []);
+    await using opened = await openPage(browser, adminPort);
+    const { page, urls } = opened;
+    await page.fill("#orders-id", id);
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Older attempts" }).waitFor();
+    await page.evaluate(`for (let times = 0; times < 2; times++) [...document.querySelectorAll("#order button")].at(-1).click()`);
+    await page
+      .locator("#order h3", { hasText: /^Attempt 1 / })
+      .first()
+      .waitFor();
+    expect(urls.filter((url) => url.includes("?before="))).toHaveLength(1);
+    expect(await page.locator("#order h3").count()).toBe(22);
+  });
+
   test("nothing jumps while it loads, the first paint waits for little, and a narrow page keeps the lanes beside the buttons", async () => {
     await using opened = await openPage(browser, adminPort);
     const { page } = opened;

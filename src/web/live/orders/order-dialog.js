@@ -86,12 +86,14 @@ function describe(orderId, { amount, status, error, attempts_total, attempts }) 
     }
     const button = element("button", { type: "button" }, "Older attempts");
     button.addEventListener("click", async () => {
+      button.disabled = true;
       try {
         const page = await ask(`${pathOf(orderId)}?before=${before}`);
         list.append(...page.attempts.toReversed().map(attemptSection));
         offerOlder(page.attempts[0]?.attempt);
       } catch (failure) {
         if (!(failure instanceof Refused)) throw failure;
+        offerOlder(before);
         older.append(` ${failure.message}`);
       }
     });
