@@ -87,9 +87,8 @@ export class PoolThreads {
 
   /** Resolves when every thread has loaded and claimed its row. Rejects when several in a row have died before that, and at the close. */
   async ready(): Promise<void> {
-    const { threads } = this.#options;
-    while (this.loaded().length < threads) {
-      const fault = this.faultBelow(threads);
+    while (this.loaded().length < this.#options.threads) {
+      const fault = this.faultBelow(this.#options.threads);
       if (fault !== undefined) throw new Error(fault);
       if (this.closing) throw new Error("the threads are closed");
       await new Promise<void>((resolve) => this.#wakeUps.push(resolve));
