@@ -8,12 +8,27 @@ import { DAY_MS, JournalFixture, NOW, pending, STORES } from "./journal-fixture.
 
 const failed = { error: "timeout", compensations: [pending("payment"), pending("vendor")] } as const;
 
-test("a compensation of a step that only another version has is none to retry, and can be settled", async () => {
-  await using at = await JournalFixture.open("file");
-  const [id = 0] = await at.run("a", { error: "timeout", compensations: [pending("loyalty" as StepName)] });
-  // Taken, nobody here could try it.
-  expect(await at.journal.takeCompensation(id, NOW, "ann")).toBeUndefined();
-  expect(await at.journal.settleCompensation(id, "by bank", NOW, "ann")).toMatchObject({ status: "settled" });
+describe.each(["file", "postgres"] as const)("a compensation of a step that only another version has, journal in %s", (kind) => {
+  const other = "loyalty" as StepName;
+
+  test("is none to retry, and can be settled", async () => {
+    await using at = await JournalFixture.open(kind);
+    const [id = 0] = await at.run("a", { error: "timeout", compensations: [pending(other)] });
+    // Taken, nobody here could try it.
+    expect(await at.journal.takeCompensation(id, NOW, "ann")).toBeUndefined();
+    expect(await at.journal.settleCompensation(id, "by bank", NOW, "ann")).toMatchObject({ status: "settled" });
+  });
+
+  test("holds up neither its order's other ones nor what ends with a node that tried it", async () => {
+    await using at = await JournalFixture.open(kind);
+    const compensations = [pending("payment"), { step: other, tried: {} }];
+    await at.accept("a");
+    const [payment = 0, id = 0] = await at.fail("a", { error: "timeout", compensations });
+    await at.closeInterrupted(10, NOW);
+    expect(await at.journal.compensation(id)).toMatchObject({ status: "pending" });
+    await at.take("payment");
+    expect(await at.journal.compensationTried({ id: payment, step: "payment" }, NOW)).toBe("done");
+  });
 });
 
 describe.each(STORES)("what operators did, journal in %s", (kind) => {

@@ -23,7 +23,8 @@ export class MemoryCompensations implements CompensationsTable {
   readonly #attempts: Pick<AttemptsTable, "byId">;
   readonly #rows = new Map<number, CompensationRecord>();
   readonly #byAttempt = new Map<number, CompensationRecord[]>();
-  readonly #pending = perStep(() => new Set<CompensationRecord>());
+  /** By the steps of this version: nodes of another one may have others, which nobody here tries. */
+  readonly #pending: Partial<Record<StepName, Set<CompensationRecord>>> = perStep(() => new Set());
   readonly #onChange: ((row: CompensationRecord) => void) | undefined;
   #lastId: number;
 
@@ -53,7 +54,7 @@ export class MemoryCompensations implements CompensationsTable {
   }
 
   takeDue(step: StepName, kind: "first" | "again", nowMs: number, limit: number, leastTried: boolean): DuePage<Compensation> {
-    const rows = this.#pending[step].values().filter(({ tries }) => (tries === 0) === (kind === "first"));
+    const rows = Iterator.from(this.#pending[step] ?? []).filter(({ tries }) => (tries === 0) === (kind === "first"));
     const { items, ...next } = duePage(rows, nowMs, limit, leastTried, longestCompensationPauseMs);
     const taken = items.map((row) => this.#compensation(row));
     for (const { id } of items) this.take(id);
@@ -127,7 +128,7 @@ export class MemoryCompensations implements CompensationsTable {
     const siblings = this.#byAttempt.get(row.attemptId);
     if (siblings === undefined) this.#byAttempt.set(row.attemptId, [row]);
     else siblings.push(row);
-    if (row.status === "pending") this.#pending[row.step].add(row);
+    if (row.status === "pending") this.#pending[row.step]?.add(row);
   }
 
   #compensation({ id, attemptId, step, tries }: CompensationRecord): Compensation {
@@ -141,9 +142,9 @@ export class MemoryCompensations implements CompensationsTable {
     const { from, to } = TRANSITIONS[transition];
     if (row === undefined || !(from as readonly CompensationStatus[]).includes(row.status)) return false;
     const pending = this.#pending[row.step];
-    pending.delete(row);
+    pending?.delete(row);
     Object.assign(row, more, { status: to, nextTryMs, ...(to === "done" && { lastAnswer: null }) });
-    if (to === "pending") pending.add(row);
+    if (to === "pending") pending?.add(row);
     this.#onChange?.(row);
     return true;
   }
