@@ -47,7 +47,7 @@ function variant(count: ThreadCounts): Variant {
 export const experiment = defineExperiment({
   question: "What memory does the service hold with so many threads, at rest and after the first order that computes?",
   defaults: { rounds: 3 },
-  lab: { rounds: 2 },
+  lab: { rounds: 1 },
   variants: () => COUNTS.map(variant),
   // What a start asks for has to leave room for orders and what steps compute with.
   targets: (seen) => COUNTS.map((count) => atMost(nameOf(count), seen.most(nameOf(count), ALL_UP), neededMib(count), " MiB")),

@@ -206,7 +206,7 @@ export const experiment = defineExperiment({
   question: "What memory does a waiting order hold, beside bare Express, and does a cancel cost more among many of them?",
   defaults: { rounds: 3, orders: 10_000, cancels: 300 },
   about: { orders: "that wait at one time", cancels: "of a round, one after the other" },
-  lab: { rounds: 2 },
+  lab: {},
   missing: ({ orders }) => tooFewFiles(orders + SPARE_FILES),
   variants: ({ orders, cancels }) => [holdAtService(orders), holdAtBareExpress(orders), cancel(FEW, cancels), cancel(orders, cancels)],
   targets: (seen, { orders }) => [
