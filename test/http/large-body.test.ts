@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send } from "../support/http-client.ts";
+import { openSockets } from "../support/open-sockets.ts";
 import { type RawAnswer, RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
 
@@ -26,7 +27,6 @@ const expectTooLarge = (answer: RawAnswer | undefined) => {
     error: { kind: "payload_too_large", message: expect.stringContaining(`${LIMIT} bytes`) },
   });
 };
-const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
 
 test.each([
   ["which the client asked for", "POST /nowhere HTTP/1.1", "Connection: close\r\n", 404],

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { comeAndGo } from "../../load/come-and-go.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
+import { openSockets } from "../support/open-sockets.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
 
@@ -15,7 +16,6 @@ const OPENED_AND_CLOSED = 1_200;
 let server: TestService;
 afterEach(() => server.stop());
 
-const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
 const openFiles = () => (process.platform === "linux" ? readdirSync("/proc/self/fd").length : 0);
 
 /** What a slow client sends, a byte at a time: its headers, or a body behind headers that came at once. */

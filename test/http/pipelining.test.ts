@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { newId, orderOf, send } from "../support/http-client.ts";
+import { openSockets } from "../support/open-sockets.ts";
 import { RawConnection } from "../support/raw-connection.ts";
 import { startService, type TestService } from "../support/service.ts";
 
@@ -20,7 +21,6 @@ const asOrder = (order: object) => {
   return `POST /order HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 };
 const SMALL = "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const openSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
 
 test("a connection may have a hundred requests in line; the next one is refused, and ends it", async () => {
   const ids = Array.from({ length: MAX_AT_ONCE }, () => newId("line"));

@@ -7,6 +7,7 @@ import { JournalFixture } from "../journal/journal-fixture.ts";
 import { temporaryFile } from "../journal/temporary-file.ts";
 import { cert } from "../resilience/certificate.ts";
 import { eventually } from "../support/eventually.ts";
+import { openSockets } from "../support/open-sockets.ts";
 import { freshDatabase, startPostgres } from "../support/postgres/index.ts";
 import { connect } from "./queries/queries-fixture.ts";
 
@@ -54,11 +55,10 @@ test("a server that does not let a node in says so for operators: that is no los
 
 test("a connection that fails for its password leaves no session that waits for one", async () => {
   await using server = await startPostgres({ auth: "password" });
-  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
-  const before = sockets();
+  const before = openSockets();
   const [target] = targetsOf(parseAddress(server.url) as never, () => Promise.reject(new Error("the file is gone")));
   await expect(Connection.open(target as never, { name: "test", timeoutMs: 60_000 })).rejects.toThrow("the file is gone");
-  await eventually("its socket is closed", () => sockets() <= before, undefined, 10_000);
+  await eventually("its socket is closed", () => openSockets() <= before, undefined, 10_000);
 });
 
 test("a role that becomes another one at its login sees its own sessions all the same: by their age nodes know who is dead", async () => {
