@@ -93,9 +93,8 @@ export class Dispatcher {
     this.#flushScheduled = false;
     const messages = new Map<PoolThread, DispatchedTask[]>();
     for (let task = this.#waiting.first; task !== undefined; task = this.#waiting.first) {
-      const thread = this.#leastBusy();
-      const fault = thread === undefined ? this.threads.faultBelow(1) : undefined;
-      if (thread === undefined && fault === undefined) break;
+      const target = this.#leastBusy() ?? this.threads.faultBelow(1);
+      if (target === undefined) break;
       this.#waiting.remove(task);
       const { slot, generation } = task.group;
       const cause = this.#options.board.causeOf(slot, generation);
@@ -103,15 +102,15 @@ export class Dispatcher {
         task.settle(neverRan(cause));
         continue;
       }
-      if (thread === undefined) {
-        task.settle({ status: "lost", reason: fault as string, started: false });
+      if (typeof target === "string") {
+        task.settle({ status: "lost", reason: target, started: false });
         continue;
       }
-      task.moveTo(thread);
-      const tasks = messages.get(thread);
+      task.moveTo(target);
+      const tasks = messages.get(target);
       // If its thread died of reading it, nothing may be in the same message that the next one would not get to read either.
-      if (task.unread > 0) send(thread, [task]);
-      else if (tasks === undefined) messages.set(thread, [task]);
+      if (task.unread > 0) send(target, [task]);
+      else if (tasks === undefined) messages.set(target, [task]);
       else tasks.push(task);
     }
     for (const [thread, tasks] of messages) send(thread, tasks);
