@@ -139,12 +139,15 @@ test("what somebody locks by hand is refused after a lease, by name, and stored 
   try {
     await other.query("BEGIN; SELECT FROM attempts FOR UPDATE");
     const reason = /another session of the database keeps rows locked .* lock timeout/;
+    const beganMs = performance.now();
     const refused = expect(fixture.finish("locked")).rejects.toThrow(reason);
     // Behind the batch that waits.
     const waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     await eventually("it to wait", async () => (await other.query(waiting)).rowCount === 1);
     const next = fixture.accept("other");
     await refused;
+    // Another node that stands still in its transaction is ended by then.
+    expect(performance.now() - beganMs).toBeGreaterThanOrEqual(cluster.node.leaseMs);
     expect(await next).toMatchObject({ type: "accepted" });
     expect(faults).toEqual([expect.stringMatching(reason)]);
     await other.query("COMMIT");

@@ -190,6 +190,25 @@ describe("threads on demand", () => {
     fixture.expectIdle();
   });
 
+  test("that never load beside one that did: what waits is not lost, and runs when that one is free", async () => {
+    const startFaults = [undefined, ...Array.from({ length: 20 }, () => "throw" as const)];
+    await using fixture = await Fixture.start({
+      shared: 1,
+      exclusive: 2,
+      exclusiveOnDemand: true,
+      startFaults: [undefined, ...startFaults],
+    });
+    const holder = fixture.lone("sleep", { computes: true });
+    await fixture.counters.reached(holder.script.runs);
+    const waiting = fixture.lone("succeed", { computes: true });
+    await fixture.counters.reached(fixture.starts, 8);
+    expect(fixture.runsOf(waiting)).toBe(0);
+    holder.scope.cancel("shutdown");
+    expect(await waiting.outcome).toEqual(OK);
+    await holder.ended;
+    fixture.expectIdle();
+  });
+
   test("that do not start: a step that waits for them ends when they are closed", async () => {
     const startFaults = [undefined, ...Array.from({ length: 20 }, () => "exit" as const)];
     const fixture = await Fixture.start({ ...ON_DEMAND, exclusive: 1, startFaults });

@@ -141,6 +141,12 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
     const { page, urls } = opened;
     await page.fill("#orders-id", id);
     await page.keyboard.press("Enter");
+    await page.evaluate(
+      "globalThis.limit = AbortSignal.timeout; AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))",
+    );
+    await page.getByRole("button", { name: "Older attempts" }).click();
+    await says(page.locator("#order"), /no answer within 10 s/);
+    await page.evaluate("AbortSignal.timeout = limit");
     await page.getByRole("button", { name: "Older attempts" }).waitFor();
     await page.evaluate(`for (let times = 0; times < 2; times++) [...document.querySelectorAll("#order button")].at(-1).click()`);
     await page
