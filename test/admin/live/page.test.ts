@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { STEPS } from "../../../src/orders/steps.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -20,8 +20,10 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   beforeAll(async () => {
     [file, browser] = await Promise.all([startOnFile({ ORDER_TIMEOUT_MS: "60000" }), launchBrowser()]);
     ({ adminPort, port } = file.running);
-    for (const id of ["stuck-1", HTML_ID]) await fail(file.running.service.journal, id, ["payment"], Date.now() - 3_600_000);
   });
+  // A row of its own for each test: that of one which began long ago is tried, and gone.
+  const writeStuck = (id: string) => fail(file.running.service.journal, id, ["payment"], Date.now() - 3_600_000);
+  beforeEach(() => writeStuck(newId("stuck")));
   afterAll(async () => {
     await browser?.close();
     await file?.[Symbol.asyncDispose]();
@@ -96,6 +98,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   test("ids with HTML in them are text wherever they stand", async () => {
     await using opened = await openPage(browser, adminPort);
     const { page, complaints } = opened;
+    await writeStuck(HTML_ID);
     await page.locator("#stuck-body td.id button", { hasText: HTML_ID }).waitFor();
     const other = `${HTML_ID}2`;
     await postOrder(port, { order_id: other, amount: 1, fail_step: "payment" });
