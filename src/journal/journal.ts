@@ -1,3 +1,4 @@
+import type { AnswerBody } from "../orders/answer.ts";
 import type { CompensationStatus } from "../orders/compensation-state.ts";
 import {
   ACTIONS_SHOWN,
@@ -21,13 +22,13 @@ import {
   JournalUnavailable,
   type OrderJournal,
   type OrderRecord,
+  type StoredAttempt,
 } from "../orders/order-journal.ts";
 import type { StepName } from "../orders/steps.ts";
 import type { DuePage, DueRequest } from "../resilience/retry-queue.ts";
 import type { JournalStore } from "./journal-store.ts";
 import { type JournalOptions, type OpenStore, openStore } from "./open-store.ts";
-import { recordOf } from "./order-record.ts";
-import type { DueFields, JournalSettings, OperationName, QueryName, Reads, TriedFields, Writes } from "./protocol.ts";
+import type { DueFields, FoundAttempt, JournalSettings, OperationName, QueryName, Reads, TriedFields, Writes } from "./protocol.ts";
 
 export type { JournalOptions } from "./open-store.ts";
 
@@ -118,7 +119,9 @@ export class Journal implements OrderJournal, EventOutbox, OperatorJournal {
 
   async find(orderId: string, before?: number): Promise<OrderRecord | undefined> {
     const found = await this.#store.read(["find", orderId, before ?? null, ATTEMPTS_SHOWN]);
-    return found === null ? undefined : recordOf(found);
+    if (found === null) return undefined;
+    const { latest, attempts, ...order } = found;
+    return { ...order, amount: latest.amount, latest: attemptOf(latest), attempts: attempts.map(attemptOf) };
   }
 
   takeEvents(request: DueRequest): Promise<DuePage<OrderEvent>> {
@@ -176,6 +179,13 @@ type Told<Call extends (...asked: never[]) => unknown> = (
 
 function told(result: unknown): never {
   return (result ?? undefined) as never;
+}
+
+/** An attempt as its row has it, for those who look it up. */
+function attemptOf({ ended, ...attempt }: FoundAttempt): StoredAttempt {
+  if (ended === undefined) return attempt;
+  const { atMs, json, interrupted } = ended;
+  return { ...attempt, ended: { atMs, answer: JSON.parse(json) as AnswerBody, interrupted } };
 }
 
 function triedFields({ id, nextTryMs, lastAnswer }: CompensationTried): TriedFields {

@@ -1,9 +1,9 @@
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import type { BackupReply } from "../../src/journal/protocol.ts";
 import { markBackup } from "./backup-mark.ts";
-import { openForReading } from "./open-database.ts";
+import { openForReading, syncDirectory } from "./open-database.ts";
 import { makePrivate } from "./private-file.ts";
 import { isBusy, troubleOf } from "./sqlite-trouble.ts";
 
@@ -28,7 +28,7 @@ export async function backUp(journal: string, file: string): Promise<BackupReply
     source.exec("COMMIT");
     markBackup(partial);
     await rename(partial, file);
-    await toDisk(dirname(file));
+    syncDirectory(dirname(file));
     return { bytes: (await stat(file)).size };
   } catch (error) {
     await remove(partial).catch(() => {});
@@ -72,9 +72,4 @@ function isBeingWritten(partial: string): boolean {
 async function remove(partial: string): Promise<void> {
   // The file itself last: without it the others would never be found.
   for (const suffix of ["-wal", "-shm", "-journal", ""]) await rm(`${partial}${suffix}`, { force: true });
-}
-
-async function toDisk(path: string): Promise<void> {
-  await using handle = await open(path, "r");
-  await handle.sync();
 }

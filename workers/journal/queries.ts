@@ -6,9 +6,9 @@ import { find } from "../../src/journal/rules/find.ts";
 import { ordersPage } from "../../src/journal/rules/order-pages.ts";
 import { answerTo, pageOf, type Readers } from "../../src/journal/rules/reads.ts";
 import type { DeadLetter } from "../../src/orders/operator-journal.ts";
-import { SqliteBacklog } from "./queries/backlog.ts";
+import { backlog } from "./queries/backlog.ts";
 import { compensationList } from "./queries/compensation-list.ts";
-import { SqliteHeld } from "./queries/held-list.ts";
+import { heldList, restoreState } from "./queries/held-list.ts";
 import { MAX_SCANNED, SqliteOrders } from "./queries/order-list.ts";
 import { troubleOf } from "./sqlite-trouble.ts";
 import { BLOCK_IDS } from "./tables/attempts.ts";
@@ -29,8 +29,6 @@ export class Queries {
     this.#end = db.prepare("ROLLBACK");
     const tables = tablesOf(db, false);
     const orders = new SqliteOrders(db);
-    const held = new SqliteHeld(db, tables);
-    const backlogs = new SqliteBacklog(db, () => sizesOf(db.location() as string));
     this.#reads = {
       find: (...asked) => find(tables, ...asked),
       orders: (...asked) => ordersPage(orders, MAX_SCANNED, ...asked),
@@ -39,9 +37,9 @@ export class Queries {
       deadLetters: deadLetterList(db),
       actions: tables.actions.of,
       lastEndBefore: lastEnd(db),
-      restore: () => held.state(),
-      heldAttempts: (...asked) => held.page(...asked),
-      backlog: () => backlogs.read(),
+      restore: restoreState(db, tables),
+      heldAttempts: heldList(db, tables),
+      backlog: backlog(db, () => sizesOf(db.location() as string)),
     };
   }
 

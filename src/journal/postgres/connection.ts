@@ -156,16 +156,13 @@ function socketOf(client: pg.Client): Duplex {
   return (client as unknown as { connection: { stream: Duplex } }).connection.stream;
 }
 
-/** Whether a server said something that ends the session: it shuts down, or an administrator or a timeout of its own ended it. */
-function endsSession(error: { readonly severity?: string }): boolean {
-  return error.severity === "FATAL" || error.severity === "PANIC";
-}
-
 // Authorization, no such database, access or syntax: these end the session too, but to connect again mends none of them.
 const REFUSED = /^(28|3D|42)/;
 
 function errorOf(error: unknown): Error {
   const { code, message, severity } = error as { code?: string; message: string; severity?: string };
   if (severity === undefined) return new ConnectionLost(message === "" ? (code ?? "the connection failed") : message);
-  return endsSession({ severity }) && !REFUSED.test(code ?? "") ? new ConnectionLost(message) : new SqlError(message, code ?? "");
+  // The server shuts down, or an administrator or a timeout of its own has ended the session.
+  const isEnded = severity === "FATAL" || severity === "PANIC";
+  return isEnded && !REFUSED.test(code ?? "") ? new ConnectionLost(message) : new SqlError(message, code ?? "");
 }

@@ -5,7 +5,7 @@ import { closeByRestore, firstIdAfterRestore } from "../rules/restores.ts";
 import { stateChange } from "../sql/state-change.ts";
 import { BatchTables } from "./batch/batch-tables.ts";
 import { flush } from "./batch/flush.ts";
-import { ATTEMPT_COLUMNS, type AttemptTuple, attemptRow } from "./batch/rows.ts";
+import { ATTEMPT_COLUMNS, loadAttempts } from "./batch/rows.ts";
 import type { Connection } from "./connection.ts";
 import type { Life } from "./life.ts";
 import { migrate } from "./migrate.ts";
@@ -139,7 +139,7 @@ export async function holdEverything(connection: Connection, server: string, lif
       await connection.rows(NUMBER_FROM, [firstId]);
       for (let count = PAGE; count === PAGE; ) {
         const tables = new BatchTables(NO_LIFE, false, { firstIds: [] });
-        for (const row of await connection.rows<AttemptTuple>(OPEN)) tables.attempts.orphans.push(tables.attempts.load(attemptRow(row)));
+        tables.attempts.orphans.push(...(await loadAttempts(connection, tables, OPEN, [])));
         count = closeByRestore(tables, PAGE, nowMs);
         await flush(connection, tables, NO_LIFE);
       }

@@ -53,15 +53,8 @@ export class Session {
 
   /** Connects and begins a life. Rejects with `JournalUnreachable`, `SqlError`, or as `check` does. */
   static async start(options: SessionOptions): Promise<Session> {
-    const connection = await connect(options, undefined);
-    try {
-      const life = await beginLife(connection, options.node);
-      await options.onLife(connection);
-      return new Session(options, connection, life);
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+    const [connection, life] = await live(options, undefined);
+    return new Session(options, connection, life);
   }
 
   get life(): number {
@@ -138,10 +131,10 @@ export class Session {
   async #reconnect(): Promise<void> {
     let told = "";
     while (!this.#closed) {
-      const before = this.#life.number;
       let connection: Connection;
+      let life: Life;
       try {
-        connection = await this.#resume();
+        [connection, life] = await live(this.#options, this.#life);
       } catch (error) {
         const { message } = error as Error;
         // What keeps a node away may be an operator's to mend: another password, another database.
@@ -150,7 +143,9 @@ export class Session {
         await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS).unref());
         continue;
       }
-      if (this.#life.number !== before) this.#options.onEnded();
+      const isAnother = life.number !== this.#life.number;
+      this.#life = life;
+      if (isAnother) this.#options.onEnded();
       if (this.#closed) {
         connection.close();
         return;
@@ -160,19 +155,18 @@ export class Session {
       return;
     }
   }
+}
 
-  /** Connects and takes the life's lock again, or begins a life. Rejects where either fails. */
-  async #resume(): Promise<Connection> {
-    const connection = await connect(this.#options, this.#life);
-    try {
-      const life = await resumeLife(connection, this.#life, this.#options.node);
-      await this.#options.onLife(connection);
-      this.#life = life;
-      return connection;
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+/** Connects and takes the lock of the life before again, or begins a life. Rejects where either fails. */
+async function live(options: SessionOptions, before: Life | undefined): Promise<[Connection, Life]> {
+  const connection = await connect(options, before);
+  try {
+    const life = await (before === undefined ? beginLife(connection, options.node) : resumeLife(connection, before, options.node));
+    await options.onLife(connection);
+    return [connection, life];
+  } catch (error) {
+    connection.close();
+    throw error;
   }
 }
 

@@ -1,4 +1,3 @@
-import type { OperatorActionName } from "../../../orders/operator-journal.ts";
 import type { OrderEvent } from "../../../orders/order-event.ts";
 import type { DuePage } from "../../../resilience/retry-queue.ts";
 import { MemoryKeys, nameOf } from "../../memory/memory-tables.ts";
@@ -6,8 +5,6 @@ import { type NewEvent, newEvent } from "../../rules/event-payload.ts";
 import type { ActionsTable, HeldTable, KnownKey, OutboxTable, RestoresTable, RetiredOrdersTable, Tables } from "../../rules/tables.ts";
 import { BatchAttempts } from "./batch-attempts.ts";
 import { AGAIN_MS, BatchCompensations } from "./batch-compensations.ts";
-
-export type NewAction = readonly [atMs: number, actor: string, action: OperatorActionName, orderId: string | null, detail: string | null];
 
 /**
  * The tables of the rules for one batch: what was loaded of what its operations name, and what the rules changed, to be written as a whole.
@@ -19,7 +16,7 @@ export class BatchTables implements Tables {
   readonly keys = new BatchKeys();
   readonly outbox: BatchOutbox;
   readonly restores: RestoresTable;
-  readonly newActions: NewAction[] = [];
+  readonly newActions: Parameters<ActionsTable["add"]>[] = [];
   readonly forgottenActions: string[] = [];
   readonly newlyRetired = new Set<string>();
   /** Attempts with something held, as the server said. */

@@ -2,15 +2,7 @@ import type { OperationOf } from "../../protocol.ts";
 import { LOCK_CLASS } from "../schema.ts";
 import { type Sql, statement } from "../sql.ts";
 import type { BatchTables } from "./batch-tables.ts";
-import {
-  ATTEMPT_COLUMNS,
-  type AttemptTuple,
-  attemptRow,
-  COMPENSATION_COLUMNS,
-  type CompensationTuple,
-  compensationRecord,
-  loadAttempts,
-} from "./rows.ts";
+import { ATTEMPT_COLUMNS, COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord, loadAttempts, loadWhole } from "./rows.ts";
 
 // `id + 0`: see `Statement`.
 // The lock of a life that lives is not free. Held until the commit, so that a node which comes back finds its life ended or goes on.
@@ -34,10 +26,10 @@ export async function loadOrphans(sql: Sql, tables: BatchTables, [, limit, nowMs
   if (free?.[0] !== true) return;
   await sql.rows(END_LIFE, [life, nowMs]);
   const [open, taken] = await Promise.all([
-    sql.rows<AttemptTuple>(OPEN_ATTEMPTS, [life, limit]),
+    loadAttempts(sql, tables, OPEN_ATTEMPTS, [life, limit]),
     sql.rows<CompensationTuple>(TAKEN_COMPENSATIONS, [life, limit]),
   ]);
-  for (const row of open) tables.attempts.orphans.push(tables.attempts.load(attemptRow(row)));
+  tables.attempts.orphans.push(...open);
   for (const row of taken) tables.compensations.loadOrphan(compensationRecord(row));
   if (open.length < limit && taken.length < limit) tables.lifeOver = life;
 }
@@ -49,10 +41,9 @@ export async function loadOldAttempts(
   [, endedBeforeMs, after, limit]: OperationOf<"retire">,
 ): Promise<void> {
   const [afterEndedMs = 0, afterId = 0] = after;
-  const rows = await sql.rows<AttemptTuple>(OLD_ATTEMPTS, [endedBeforeMs, afterEndedMs, afterId, limit]);
-  tables.attempts.old = rows.map((row) => tables.attempts.load(attemptRow(row)));
-  const ids = rows.map(([id]) => id);
-  const orders = [...new Set(rows.map(([, orderId]) => orderId))];
-  const [rest] = await Promise.all([sql.rows<AttemptTuple>(REST_OF_ORDERS, [orders, ids]), loadAttempts(sql, tables, ids)]);
-  for (const row of rest) tables.attempts.load(attemptRow(row));
+  const old = await loadAttempts(sql, tables, OLD_ATTEMPTS, [endedBeforeMs, afterEndedMs, afterId, limit]);
+  tables.attempts.old = old;
+  const ids = old.map(({ id }) => id as number);
+  const orders = [...new Set(old.map(({ orderId }) => orderId))];
+  await Promise.all([loadAttempts(sql, tables, REST_OF_ORDERS, [orders, ids]), loadWhole(sql, tables, ids)]);
 }

@@ -11,6 +11,7 @@ import {
   type CompensationTuple,
   compensationRecord,
   loadAttempts,
+  loadWhole,
 } from "./rows.ts";
 
 const IS_HELD = "(SELECT id FROM compensations c WHERE c.state = 'held' AND c.attempt_id = a.id LIMIT 1) IS NOT NULL";
@@ -142,21 +143,19 @@ async function loadKeys(sql: Sql, tables: BatchTables, keys: ReadonlyMap<string,
   if (keys.size === 0) return;
   const sorted = [...keys.keys()].sort().map((name) => keys.get(name) as readonly [string, string]);
   const names = [sorted.map(([client]) => client), sorted.map(([, key]) => key)];
-  const [known, attempts] = await Promise.all([
+  const [known] = await Promise.all([
     sql.rows<[string, string, string, string, number]>(KEYS, names),
-    sql.rows<AttemptTuple>(ATTEMPTS_OF_KEYS, names),
+    loadAttempts(sql, tables, ATTEMPTS_OF_KEYS, names),
   ]);
   for (const [client, key, ...rest] of known) tables.keys.load(client, key, rest);
-  for (const row of attempts) tables.attempts.load(attemptRow(row));
 }
 
 async function loadCompensations(sql: Sql, tables: BatchTables, ids: readonly number[], life: number): Promise<void> {
   if (ids.length === 0) return;
-  const [rows, attempts] = await Promise.all([
+  const [rows] = await Promise.all([
     sql.rows<readonly [...CompensationTuple, isElsewhere: boolean]>(COMPENSATIONS, [ids, life]),
-    sql.rows<AttemptTuple>(ATTEMPTS_OF_COMPENSATIONS, [ids]),
+    loadAttempts(sql, tables, ATTEMPTS_OF_COMPENSATIONS, [ids]),
   ]);
-  for (const row of attempts) tables.attempts.load(attemptRow(row));
   for (const row of rows) {
     const record = compensationRecord(row as unknown as CompensationTuple);
     if (row[9]) tables.compensations.loadElsewhere(record);
@@ -168,7 +167,7 @@ async function loadHeld(sql: Sql, tables: BatchTables, orderId: string | undefin
   const found = await (orderId === undefined ? sql.rows<[number]>(HELD, [limit]) : sql.rows<[number]>(HELD_OF_ORDER, [orderId, limit]));
   const ids = found.map(([id]) => id);
   tables.toConfirm.set(orderId, ids);
-  await loadAttempts(sql, tables, ids);
+  await loadWhole(sql, tables, ids);
 }
 
 async function countInto(

@@ -2,7 +2,7 @@ import type { CompensationStatus } from "../../../orders/compensation-state.ts";
 import type { StepName } from "../../../orders/steps.ts";
 import type { AttemptRecord } from "../../memory/attempts.ts";
 import type { CompensationRecord } from "../../memory/compensations.ts";
-import { type Sql, statement } from "../sql.ts";
+import { type Sql, type Statement, statement } from "../sql.ts";
 import type { BatchTables } from "./batch-tables.ts";
 
 /** Of the table `attempts`, in the order of `attemptRow`. */
@@ -28,22 +28,25 @@ export function compensationRecord([id, attemptId, step, status, tries, nextTryM
   return { id, attemptId, step, status, tries, nextTryMs, lastAnswer, endedMs, note };
 }
 
+/** Loads the attempts that a statement finds. Returns those that the batch has of them now: the first that was loaded stays. */
+export async function loadAttempts(sql: Sql, tables: BatchTables, found: Statement, values: readonly unknown[]): Promise<AttemptRecord[]> {
+  return (await sql.rows<AttemptTuple>(found, values)).map((row) => tables.attempts.load(attemptRow(row)));
+}
+
 const BY_ID = statement("attempts_by_id")`SELECT ${ATTEMPT_COLUMNS} FROM attempts a WHERE id = ANY($1::bigint[])`;
 // Locked in the order of their ids.
 const COMPENSATIONS = statement("compensations_of_attempts")`
     SELECT ${COMPENSATION_COLUMNS} FROM compensations c WHERE attempt_id = ANY($1::bigint[]) ORDER BY c.id + 0 FOR UPDATE`;
 
 /** Attempts by their ids, with their compensations. */
-export async function loadAttempts(sql: Sql, tables: BatchTables, ids: readonly number[]): Promise<void> {
+export async function loadWhole(sql: Sql, tables: BatchTables, ids: readonly number[]): Promise<void> {
   if (ids.length === 0) return;
-  const [attempts, rows] = await Promise.all([sql.rows<AttemptTuple>(BY_ID, [ids]), sql.rows<CompensationTuple>(COMPENSATIONS, [ids])]);
-  for (const row of attempts) tables.attempts.load(attemptRow(row));
+  const [rows] = await Promise.all([sql.rows<CompensationTuple>(COMPENSATIONS, [ids]), loadAttempts(sql, tables, BY_ID, [ids])]);
   for (const row of rows) tables.compensations.load(compensationRecord(row));
 }
 
 /** The attempts of compensations, without the other compensations of these. */
 export async function loadAttemptsOf(sql: Sql, tables: BatchTables, rows: readonly CompensationRecord[]): Promise<void> {
   const ids = [...new Set(rows.map(({ attemptId }) => attemptId))];
-  if (ids.length === 0) return;
-  for (const row of await sql.rows<AttemptTuple>(BY_ID, [ids])) tables.attempts.load(attemptRow(row));
+  if (ids.length > 0) await loadAttempts(sql, tables, BY_ID, [ids]);
 }

@@ -38,29 +38,26 @@ function pageOf(status: CompensationStatus, ids: string): Statement {
   };
 }
 
+/** Null where there is none of that id. */
+export async function compensation(sql: Sql, id: number): Promise<CompensationRow | null> {
+  const [row] = await sql.rows<CompensationFields>(ONE, [id]);
+  return row === undefined ? null : compensationRow(row);
+}
+
 /** What has to be compensated, or was, oldest first. */
-export class PostgresCompensations {
-  readonly #sql: Sql;
-
-  constructor(sql: Sql) {
-    this.#sql = sql;
-  }
-
-  /** Null where there is none of that id. */
-  async one(id: number): Promise<CompensationRow | null> {
-    const [row] = await this.#sql.rows<CompensationFields>(ONE, [id]);
-    return row === undefined ? null : compensationRow(row);
-  }
-
-  async page(status: CompensationStatus, cursor: Cursor | undefined, limit: number): Promise<Page<CompensationRow>> {
-    const [after = 0] = cursor ?? [];
-    // Before the page, which then looks at least as far: rows may go in between, but none comes back.
-    const [lastScanned] = status === "done" ? await this.#sql.rows<[number]>(LAST_SCANNED, [after]) : [];
-    const items = (await this.#sql.rows<CompensationFields>(PAGES[status], [after, limit])).map(compensationRow);
-    const lastId = items.at(-1)?.id ?? 0;
-    const next = items.length === limit ? lastId : lastScanned === undefined ? undefined : Math.max(lastId, lastScanned[0]);
-    return { items, ...(next !== undefined && { next: [next] }) };
-  }
+export async function compensationsPage(
+  sql: Sql,
+  status: CompensationStatus,
+  cursor: Cursor | undefined,
+  limit: number,
+): Promise<Page<CompensationRow>> {
+  const [after = 0] = cursor ?? [];
+  // Before the page, which then looks at least as far: rows may go in between, but none comes back.
+  const [lastScanned] = status === "done" ? await sql.rows<[number]>(LAST_SCANNED, [after]) : [];
+  const items = (await sql.rows<CompensationFields>(PAGES[status], [after, limit])).map(compensationRow);
+  const lastId = items.at(-1)?.id ?? 0;
+  const next = items.length === limit ? lastId : lastScanned === undefined ? undefined : Math.max(lastId, lastScanned[0]);
+  return { items, ...(next !== undefined && { next: [next] }) };
 }
 
 /**

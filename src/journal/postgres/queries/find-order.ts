@@ -1,14 +1,7 @@
 import type { FoundOrder } from "../../protocol.ts";
 import { find } from "../../rules/find.ts";
 import { BatchTables } from "../batch/batch-tables.ts";
-import {
-  ATTEMPT_COLUMNS,
-  type AttemptTuple,
-  attemptRow,
-  COMPENSATION_COLUMNS,
-  type CompensationTuple,
-  compensationRecord,
-} from "../batch/rows.ts";
+import { ATTEMPT_COLUMNS, COMPENSATION_COLUMNS, type CompensationTuple, compensationRecord, loadAttempts } from "../batch/rows.ts";
 import { type Sql, statement } from "../sql.ts";
 
 // The newest two: one may run, and then the other is the latest that has ended.
@@ -29,14 +22,13 @@ export async function findOrder(
 ): Promise<FoundOrder | null> {
   const tables = new BatchTables(NO_LIFE, false, { firstIds });
   const [attempts, [retired]] = await Promise.all([
-    sql.rows<AttemptTuple>(ATTEMPTS, [orderId, before ?? Number.MAX_SAFE_INTEGER, limit]),
+    loadAttempts(sql, tables, ATTEMPTS, [orderId, before ?? Number.MAX_SAFE_INTEGER, limit]),
     sql.rows<[number]>(RETIRED, [orderId]),
   ]);
   if (retired !== undefined) tables.retiredAttempts.set(orderId, retired[0]);
-  for (const row of attempts) tables.attempts.load(attemptRow(row));
-  const ids = [...new Set(attempts.map(([id]) => id))];
+  const ids = [...new Set(attempts.map(({ id }) => id))];
   // Most orders are placed, and a placed one has nothing to compensate.
-  const isFailed = attempts.some(([, , , , , , , error]) => error !== null);
+  const isFailed = attempts.some(({ error }) => error !== null);
   const rows = isFailed ? await sql.rows<CompensationTuple>(COMPENSATIONS, [ids]) : [];
   for (const row of rows) tables.compensations.load(compensationRecord(row));
   return find(tables, orderId, before, limit);

@@ -4,7 +4,7 @@ import { answerTo, pageOf, type Readers } from "../../rules/reads.ts";
 import type { RestoresTable } from "../../rules/tables.ts";
 import { type Sql, statement } from "../sql.ts";
 import { PostgresBacklog } from "./backlog.ts";
-import { PostgresCompensations } from "./compensation-list.ts";
+import { compensation, compensationsPage } from "./compensation-list.ts";
 import { findOrder } from "./find-order.ts";
 import { PostgresHeld } from "./held-list.ts";
 import { lastEndBefore } from "./last-end.ts";
@@ -17,14 +17,13 @@ export class PostgresQueries {
   /** `sql`: plain sessions, with the schema in their search path. */
   constructor(sql: Sql, restores: RestoresTable) {
     const orders = new PostgresOrders(sql);
-    const compensations = new PostgresCompensations(sql);
     const held = new PostgresHeld(sql);
     const backlogs = new PostgresBacklog(sql);
     this.#reads = {
       find: (...asked) => findOrder(sql, restores.firstIds, ...asked),
       orders: (...asked) => orders.page(...asked),
-      compensations: (...asked) => compensations.page(...asked),
-      compensation: (id) => compensations.one(id),
+      compensations: (...asked) => compensationsPage(sql, ...asked),
+      compensation: (id) => compensation(sql, id),
       deadLetters: (...asked) => deadLetters(sql, ...asked),
       actions: (...asked) => actionsOn(sql, ...asked),
       lastEndBefore: (ms) => lastEndBefore(sql, ms),
