@@ -25,6 +25,10 @@ export async function serve(port: MessagePort, threadId: number, setup: ThreadSe
   const server = new TaskServer(tasks, options, new CancelBoard(layout, setup.causes), tracker, row, outbox);
   setInterval(() => server.beat(), BEAT_EVERY_MS).unref();
   port.on("message", (message: TaskMessage) => server.receive(message));
+  // Whoever looks for what keeps the thread alive finds it. The thread would beat for ever, and nobody could reach its tasks.
+  port.on("close", () => {
+    throw new Error("a task closed the port of its thread");
+  });
   // In a killed process Node would not write what it compiled. Before `ready`: terminating a thread while it writes would end the process.
   const module: { flushCompileCache?: () => void } = process.getBuiltinModule("node:module");
   module.flushCompileCache?.();
