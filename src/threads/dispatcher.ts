@@ -1,11 +1,11 @@
 import { textOf } from "./canceled.ts";
 import { Chain } from "./chain.ts";
 import { type DispatchedTask, keyOf, QUEUED } from "./dispatched-task.ts";
-import { failed, Refused } from "./outcome.ts";
+import { failed, neverRan, Refused } from "./outcome.ts";
 import type { PoolThread, ReplaceReason } from "./pool-thread.ts";
 import type { PoolThreads } from "./pool-threads.ts";
 import { fromPosted, OUTCOME_STRIDE, type OutcomeMessage, type TaskMessage } from "./protocol.ts";
-import { type GroupParts, neverRan } from "./slot-group.ts";
+import type { GroupParts } from "./slot-group.ts";
 import type { Tracker } from "./tracker.ts";
 
 export interface DispatcherOptions extends Pick<GroupParts, "board" | "table"> {

@@ -83,6 +83,11 @@ export interface CanceledOutcome<Cause extends string = string> {
   readonly progress: unknown;
 }
 
+/** The outcome of a task that was canceled before it began. */
+export function neverRan<Cause extends string>(cause: Cause | BuiltInCause): CanceledOutcome<Cause> {
+  return { status: "canceled", cause, started: false, stopped: true, progress: undefined };
+}
+
 export interface LostOutcome {
   readonly status: "lost";
   /** For people: why the thread died. */

@@ -32,16 +32,8 @@ export type StandingTask = import("node:worker_threads").MessagePort;
 
 export type ThreadMessage = OutcomeMessage | ReadyMessage | UserMessage | FaultMessage;
 
-/** Which tasks, when each began and ended (`monotonicMs`), and how: `OUTCOME_STRIDE` entries each. */
+/** `OUTCOME_STRIDE` entries a task: id, slot, generation, when it began and when it ended (`monotonicMs`), and its `PostedResult`. */
 export type OutcomeMessage = unknown[];
-export type OutcomeEntries = readonly [
-  id: number,
-  slot: number,
-  generation: number,
-  startedAtMs: number,
-  endedAtMs: number,
-  result: PostedResult,
-];
 export const OUTCOME_STRIDE = 6;
 
 /** The thread has loaded the tasks and claimed a tracker row. Which one, only shared memory says. */

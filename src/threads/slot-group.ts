@@ -5,7 +5,7 @@ import type { RunningTask, TaskRunOptions } from "./dispatched-task.ts";
 import { DispatchedTask } from "./dispatched-task.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { GraceWatch } from "./grace-watch.ts";
-import type { CanceledOutcome, Ended, Outcome } from "./outcome.ts";
+import { type Ended, neverRan, type Outcome } from "./outcome.ts";
 import type { Capacity } from "./permits/capacity.ts";
 import { PRIORITIES } from "./permits/fair-queue.ts";
 import type { Slots, TaskTable } from "./places.ts";
@@ -165,9 +165,4 @@ function checkOptions(options: TaskRunOptions): void {
   const { on } = options;
   if (on !== undefined && on !== "shared" && on !== "exclusive")
     throw new RangeError(`on must be "shared" or "exclusive", not ${inspect(on)}`);
-}
-
-/** The outcome of a task that was canceled before it came to a thread. */
-export function neverRan(cause: string): CanceledOutcome {
-  return { status: "canceled", cause, started: false, stopped: true, progress: undefined };
 }

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import type { CancelScope } from "./cancel-scope.ts";
 import { type BuiltInCause, Canceled } from "./canceled.ts";
 import type { Task, TaskRunOptions } from "./dispatched-task.ts";
-import type { Outcome } from "./outcome.ts";
+import { neverRan, type Outcome } from "./outcome.ts";
 import { type GroupParts, SlotGroup } from "./slot-group.ts";
 import { type GroupResult, TaskGroup } from "./task-group.ts";
 import type { TaskBody, TaskTable } from "./worker/define-tasks.ts";
@@ -97,11 +97,8 @@ export class ThreadGroup<Tasks extends TaskTable, Cause extends string = string,
     this.#joined ??= this.#tasks.join().then(({ outcomes, firstFailure, cause }) => {
       this.#release();
       this.#slot.close();
-      const own = outcomes.map((outcome): Outcome<unknown, Cause, Data> => {
-        if (outcome.status === "ok") return outcome.value;
-        const canceledBy = outcome.status === "canceled" ? outcome.cause : "closed";
-        return { status: "canceled", cause: canceledBy, started: false, stopped: true, progress: undefined };
-      });
+      // Those that are not ok were run after the cancel, so there is a cause: an `outcome` never rejects.
+      const own = outcomes.map((outcome) => (outcome.status === "ok" ? outcome.value : neverRan(cause as Cause | BuiltInCause)));
       return { outcomes: own, firstFailure, cause };
     });
     return this.#joined;

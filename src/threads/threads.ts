@@ -152,13 +152,10 @@ export class Threads<Tasks extends Table = Table, Cause extends string = string,
 
   /** Kills the busiest thread, or an idle one where none is busy: for tests and demonstrations of what that does. Returns its id, undefined when none is up. */
   killThread(): number | undefined {
-    const [busiest] = this.#up().sort((a, b) => b.inFlight - a.inFlight);
+    const up = this.#pools.flatMap((pool) => pool.loaded()).filter(({ leaving }) => leaving === undefined);
+    const [busiest] = up.sort((a, b) => b.inFlight - a.inFlight);
     busiest?.kill("killed");
     return busiest?.id;
-  }
-
-  #up(): PoolThread[] {
-    return this.#pools.flatMap((pool) => pool.loaded()).filter(({ leaving }) => leaving === undefined);
   }
 
   /** Threads that have not ended. After `close` these are threads in a native call, which keep the process: see `exitDespiteThreads`. */

@@ -106,7 +106,9 @@ export function makeRole({ control, gate, thread, layout: given }: Stage): Role 
   }
 
   const port = {
-    on: (_event: string, listener: (message: TaskMessage) => void) => (receive = listener),
+    on(event: string, listener: (message: TaskMessage) => void): void {
+      if (event === "message") receive = listener;
+    },
     postMessage(message: ThreadMessage) {
       gate.post(MAIN, `${thread} ${JSON.stringify(message)}`);
       if (!Array.isArray(message)) return;

@@ -4,7 +4,7 @@ import { onListenerFault } from "../cancelable.ts";
 import { type BuiltInCause, Canceled } from "../canceled.ts";
 import { monotonicMs } from "../clock.ts";
 import { Layout } from "../layout.ts";
-import { type CanceledOutcome, type FailedOutcome, Failure, failed } from "../outcome.ts";
+import { type CanceledOutcome, type FailedOutcome, Failure, failed, neverRan } from "../outcome.ts";
 import { codecOf, type ReadyMessage, type TaskEntries, type TaskMessage, type ThreadSetup } from "../protocol.ts";
 import { BEAT_EVERY_MS, Tracker } from "../tracker.ts";
 import { CancelWatch } from "./cancel-watch.ts";
@@ -25,6 +25,10 @@ export async function serve(port: MessagePort, threadId: number, setup: ThreadSe
   const server = new TaskServer(tasks, options, new CancelBoard(layout, setup.causes), tracker, row, outbox);
   setInterval(() => server.beat(), BEAT_EVERY_MS).unref();
   port.on("message", (message: TaskMessage) => server.receive(message));
+  // Whoever looks for what keeps the thread alive finds it. The thread would beat for ever, and nobody could reach its tasks.
+  port.on("close", () => {
+    throw new Error("a task closed the port of its thread");
+  });
   // In a killed process Node would not write what it compiled. Before `ready`: terminating a thread while it writes would end the process.
   const module: { flushCompileCache?: () => void } = process.getBuiltinModule("node:module");
   module.flushCompileCache?.();
@@ -95,10 +99,9 @@ class TaskServer {
     message[at + 4] = undefined;
     if (this.#options.observe !== undefined) context.observer = this.#observe(name, input, startedAtMs);
     // Also where its group is over: it was given up on its way, and whoever waited was told that it never will begin.
-    const cause = this.#board.heardBy(slot, generation) as BuiltInCause | undefined;
+    const cause = this.#board.heardBy(slot, generation);
     if (cause !== undefined) {
-      // Canceled on its way here: it never runs.
-      const outcome: CanceledOutcome = { status: "canceled", cause, started: false, stopped: true, progress: undefined };
+      const outcome = neverRan(cause);
       this.#tell(context.observer, outcome, startedAtMs);
       this.#outbox.add(id, slot, generation, startedAtMs, startedAtMs, outcome);
       return startedAtMs;

@@ -1,6 +1,6 @@
 import type { CancelBoard } from "../cancel-board.ts";
 import { Cancelable } from "../cancelable.ts";
-import { Canceled, ENDED } from "../canceled.ts";
+import { ENDED } from "../canceled.ts";
 import { monotonicMs } from "../clock.ts";
 import { sleep } from "../sleep.ts";
 import type { TaskObserver } from "./define-tasks.ts";
@@ -39,8 +39,7 @@ export class TaskContext<Cause extends string = string> extends Cancelable<Cause
   /** Resolves after `ms` (0 to 2^31-1) or throws `Canceled` as soon as the task is canceled. */
   sleep(ms: number): Promise<void> {
     this.look();
-    if (this.cause !== undefined) return Promise.reject(new Canceled(this.cause));
-    return ms <= 0 ? Promise.resolve() : sleep(ms, this);
+    return ms <= 0 && this.cause === undefined ? Promise.resolve() : sleep(ms, this);
   }
 
   /** Throws `Canceled` once canceled: one load from shared memory. For loops that compute: call it at least every millisecond. */

@@ -174,6 +174,7 @@ interface Death {
 
 const DEATHS: Record<Deadly, Death> = {
   exit: { reasons: ["exit"] },
+  closes: { reasons: ["uncaught"], fault: /^a thread crashed: Error: a task closed the port of its thread$/ },
   // Nobody knows whose outcome it was.
   unreadable: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: / },
   nested: { reasons: ["uncaught"], fault: /^a thread posted what cannot be read: RangeError/ },

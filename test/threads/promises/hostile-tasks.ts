@@ -69,6 +69,10 @@ export type Failing = keyof typeof FAILING;
 /** What ends its thread, now or when it is waited for no longer. */
 const DEADLY = {
   exit: () => process.exit(0),
+  closes() {
+    libraryPort().close();
+    return new Promise(() => {});
+  },
   unreadable,
   /** A thread has four times the main thread's stack. */
   nested: () => Array.from({ length: 6_000 }).reduce<unknown>((inner) => [inner], null),
