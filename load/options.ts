@@ -5,6 +5,13 @@ const MOST_SEED = 2 ** 31;
 /** A command line that makes no sense; the message is one line. */
 export class UsageError extends Error {}
 
+/** Says why a command failed and ends the process: with 2 when its options are wrong, else with 1. */
+export function endAfter(command: string, error: unknown): never {
+  const wrongUsage = error instanceof UsageError;
+  process.stderr.write(`${command}: ${(error as Error).message}${wrongUsage ? " (see --help)" : ""}\n`);
+  process.exit(wrongUsage ? 2 : 1);
+}
+
 /** As `parseArgs`, with `--help`. Throws `UsageError` on an option that is not there. */
 export function readOptions<Options extends ParseArgsOptionsConfig>(options: Options, args: readonly string[] = process.argv.slice(2)) {
   try {

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { experiment as contrast } from "../load/experiments/contrast.ts";
 import { targetsOf } from "../load/experiments/peers.ts";
 import { Comparison } from "../load/lab/comparison.ts";
+import type { Variant } from "../load/lab/experiment.ts";
 import { INNOCENTS_LOST, INNOCENTS_THREADS, innocents, measure } from "../load/peers/measures.ts";
 import { OWN, PEERS, type Peer } from "../load/peers/pools.ts";
 
@@ -51,4 +53,12 @@ test("it sees innocents that are lost", async () => {
     expect(figures[INNOCENTS_THREADS]?.[0]).toBe(0);
     expect(lost).toBeDefined();
   }
+});
+
+test("the experiment contrast counts what an order costs by the orders that were done, also after the time was over", async () => {
+  const variants = contrast.variants({ rounds: 1, seconds: 0.05, orders: 1 });
+  const workers = variants.find(({ name }) => name === "siblings wait: a `Worker` per task, `terminate()`") as Variant;
+  await using stack = new AsyncDisposableStack();
+  const round = await workers.open({ stack, script: "", directory: "" });
+  expect((await round()).figures["threads that end per order"]?.[0]).toBe(3);
 });

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { wantsColors } from "../../src/welcome.ts";
-import { readOptions, UsageError } from "../options.ts";
+import { endAfter, readOptions } from "../options.ts";
 import { ServerProcess } from "../server-process.ts";
 import { tour } from "./tour.ts";
 
@@ -104,9 +104,5 @@ function write(text: string): void {
 
 main().then(
   (code) => process.exit(code),
-  (error: unknown) => {
-    const wrongUsage = error instanceof UsageError;
-    process.stderr.write(`demo: ${wrongUsage ? `${error.message} (see --help)` : (error as Error).message}\n`);
-    process.exit(wrongUsage ? 2 : 1);
-  },
+  (error: unknown) => endAfter("demo", error),
 );

@@ -90,7 +90,7 @@ async function openedAndClosed({ pid, port }: ServerProcess, count: number): Pro
   const client = async () => {
     while (next < count) {
       const n = next++;
-      await comeAndGo(port, SENT[n % SENT.length] ?? "", n % 4);
+      await comeAndGo(port, SENT[n % SENT.length] ?? "", Math.floor(n / SENT.length) % 4);
       if (n % 100 === 0) most = Math.max(most, openFiles(pid));
     }
   };

@@ -84,16 +84,17 @@ function variant(way: Peer, siblings: string, orders: number, seconds: number): 
       const endedBefore = await at.threadsLost();
       const stalls = new Stalls();
       const before = process.cpuUsage();
-      const perSecond = await atATime(orders, seconds, () => order(at.pool, SIBLINGS[siblings] as readonly Kind[]));
+      const { done, perSecond } = await atATime(orders, seconds, () => order(at.pool, SIBLINGS[siblings] as readonly Kind[]));
       const { user, system } = process.cpuUsage(before);
       const longestMs = await stalls.end();
       const ended = (await at.threadsLost()) - endedBefore;
       const figures: Figures = {
         "orders/s": [perSecond, "orders/s"],
-        "CPU per order": [(user + system) / (perSecond * seconds), "us"],
+        "CPU per order": [(user + system) / done, "us"],
         "longest stall of the main thread": [longestMs, "ms"],
+        [THREADS]: [ended / done, ""],
       };
-      return { figures: { ...figures, [THREADS]: [ended / (perSecond * seconds), ""] } };
+      return { figures };
     },
   };
 }

@@ -13,7 +13,7 @@ const DEADLINE_MS = 2_000;
 
 async function round({ script, directory }: Scope, journal: string, rate: number, seconds: number) {
   const [paidMs, refundedMs] = [new Map<string, number>(), new Map<string, number>()];
-  await using provider = await PlainProvider.start(0, ({ path, orderId }) => {
+  await using provider = await PlainProvider.start(({ path, orderId }) => {
     if (path === "/orders" || path === "/cancellations") return "hangs";
     if (path === "/payments") paidMs.set(orderId, performance.now());
     if (path === "/refunds" && !refundedMs.has(orderId)) refundedMs.set(orderId, performance.now());

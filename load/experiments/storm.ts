@@ -30,12 +30,8 @@ interface Storm extends AsyncDisposable {
 function variant(name: string, orders: number, seconds: number, start: (scope: Scope) => Promise<Storm>, ofTree = false): Variant {
   const round = async (scope: Scope): Promise<Round> => {
     await using storm = await start(scope);
-    let done = 0;
     const before = process.cpuUsage();
-    const perSecond = await atATime(orders, seconds, async () => {
-      await storm.order();
-      done++;
-    });
+    const { done, perSecond } = await atATime(orders, seconds, () => storm.order());
     const { user, system } = process.cpuUsage(before);
     const cpu = (user + system) / done;
     return {

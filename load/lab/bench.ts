@@ -26,14 +26,21 @@ function sizeLines({ defaults, about = {} }: Experiment): string {
     .join("");
 }
 
+/** Whether anything of it runs the service, or its pipeline, so that `--against` has something to compare. */
+function runsTheTree({ variants, defaults }: Experiment): boolean {
+  return variants(defaults).some(({ ofTree }) => ofTree);
+}
+
 function usageOf(name: string, experiment: Experiment): string {
+  const against = runsTheTree(experiment)
+    ? "  --against REF       also runs the service as it was at this commit, by turns, and says the ratios\n"
+    : "";
   const peer = experiment.peer === undefined ? "" : "  --peer URL          another server that speaks the contract, under the same load\n";
   return `${experiment.question}
 
 usage: npm run bench -- ${name} [options]
 
-${sizeLines(experiment)}  --against REF       also runs the service as it was at this commit, by turns, and says the ratios
-${peer}  --results DIR       where the figures are written (default: load/results, from which the documents have their tables; with --against or
+${sizeLines(experiment)}${against}${peer}  --results DIR       where the figures are written (default: load/results, from which the documents have their tables; with --against or
                       --peer nowhere)
 `;
 }
@@ -44,9 +51,15 @@ async function list(): Promise<string> {
   return `${USAGE}\n${lines.join("")}\nnpm run bench -- NAME --help has the options of one.\n`;
 }
 
-/** Sizes that are given, and the options that every experiment has. */
-function readArguments(args: readonly string[], { defaults, peer }: Experiment) {
-  const names = [...Object.keys(defaults), "against", "results", ...(peer === undefined ? [] : ["peer"])];
+/** Sizes that are given, and the options that the experiment has besides. */
+function readArguments(args: readonly string[], experiment: Experiment) {
+  const { defaults, peer } = experiment;
+  const names = [
+    ...Object.keys(defaults),
+    "results",
+    ...(runsTheTree(experiment) ? ["against"] : []),
+    ...(peer === undefined ? [] : ["peer"]),
+  ];
   const { help, ...texts } = readOptions(Object.fromEntries(names.map((name) => [name, { type: "string" as const }])), args);
   const given = Object.entries(texts as Readonly<Record<string, string>>).filter(([name]) => name in defaults);
   const sizes = Object.fromEntries(given.map(([name, text]) => [name, wholeNumber(name, text)]));
@@ -66,7 +79,7 @@ async function bench([name, ...rest]: readonly string[]): Promise<readonly Targe
     return [];
   }
   const { against: ref, peer } = texts;
-  if (peer !== undefined && !URL.canParse(peer)) throw new UsageError(`--peer ${peer}: must be a URL`);
+  if (peer !== undefined && URL.parse(peer)?.protocol !== "http:") throw new UsageError(`--peer ${peer}: must be a URL with http:`);
   await using tree = ref === undefined ? undefined : await checkOut(ref);
   const result = await runExperiment(name, experiment, {
     sizes,

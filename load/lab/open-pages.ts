@@ -1,13 +1,12 @@
 import { get } from "node:http";
 
 // A process of its own for the experiment `pages`: so many streams of `GET /events`, each message parsed as a page does. Says on its standard
-// output when all are live, and then every second how many messages each had on average, and how many bytes.
+// output when all are live, and then every second how many messages each had on average.
 const [, , adminUrl = "", count = "0"] = process.argv;
 const SAY_EVERY_MS = 1_000;
 
 let live = 0;
 let messages = 0;
-let bytes = 0;
 
 for (let n = 0; n < Number(count); n++) {
   get(`${adminUrl}/events`, { agent: false }, (response) => {
@@ -15,7 +14,6 @@ for (let n = 0; n < Number(count); n++) {
     let rest = "";
     let isLive = false;
     response.setEncoding("utf8").on("data", (text: string) => {
-      bytes += text.length;
       const parts = (rest + text).split("\n\n");
       rest = parts.pop() ?? "";
       for (const part of parts) {
@@ -30,9 +28,6 @@ for (let n = 0; n < Number(count); n++) {
   });
 }
 setInterval(() => {
-  process.stdout.write(
-    `a page had ${(messages / Number(count)).toFixed(1)} messages and ${(bytes / Number(count) / 1024).toFixed(0)} KB per second\n`,
-  );
+  process.stdout.write(`a page had ${(messages / Number(count)).toFixed(1)} messages per second\n`);
   messages = 0;
-  bytes = 0;
 }, SAY_EVERY_MS);

@@ -11,17 +11,15 @@ export interface ProviderCall {
 /** All three providers in this process: cheap, obedient, and able to hang. The stand-in does more and costs more. */
 export class PlainProvider implements AsyncDisposable {
   readonly url: string;
-  readonly port: number;
   readonly #server: Server;
 
   private constructor(server: Server) {
     this.#server = server;
-    this.port = (server.address() as AddressInfo).port;
-    this.url = `http://127.0.0.1:${this.port}`;
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** `onCall` gets each call and decides what becomes of it. `port` 0: any free one. */
-  static async start(port: number, onCall: (call: ProviderCall) => "done" | "hangs"): Promise<PlainProvider> {
+  /** `onCall` gets each call and decides what becomes of it. */
+  static async start(onCall: (call: ProviderCall) => "done" | "hangs"): Promise<PlainProvider> {
     const server = createServer((request, response) => {
       let text = "";
       request.setEncoding("utf8").on("data", (chunk: string) => {
@@ -32,7 +30,7 @@ export class PlainProvider implements AsyncDisposable {
         if (onCall({ path: request.url ?? "", orderId: order_id }) === "done") response.writeHead(200, { "content-length": 2 }).end("{}");
       });
     });
-    server.listen(port, "127.0.0.1");
+    server.listen(0, "127.0.0.1");
     await once(server, "listening");
     return new PlainProvider(server);
   }
@@ -41,10 +39,4 @@ export class PlainProvider implements AsyncDisposable {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
-}
-
-/** A port of 127.0.0.1 on which nobody listens. */
-export async function freePort(): Promise<number> {
-  await using provider = await PlainProvider.start(0, () => "done");
-  return provider.port;
 }

@@ -57,7 +57,7 @@ async function throughput(peer: Peer, load: Load, seconds: number): Promise<numb
   };
   const tasks = Math.min(load.atATime, peer.mostTasks ?? load.atATime);
   await atATime(tasks, WARM_UP_SECONDS, one);
-  const perSecond = await atATime(tasks, seconds, one);
+  const { perSecond } = await atATime(tasks, seconds, one);
   if (lost > 0) throw new Error(`${peer.title}: ${lost} tasks were lost that nobody canceled`);
   return perSecond;
 }

@@ -1,7 +1,7 @@
 import { STEP_TABLE, STEPS, stepSetting } from "../../src/orders/steps.ts";
-import { readOptions, wholeNumber } from "../options.ts";
+import { endAfter, readOptions, UsageError, wholeNumber } from "../options.ts";
 import { CONTROL_ROUTES } from "./control-app.ts";
-import { CALM, checkFaultRates } from "./fault-rates.ts";
+import { CALM, checkFaultRates, type FaultRateSettings } from "./fault-rates.ts";
 import { startStandIn } from "./stand-in.ts";
 
 const MOST_PORT = 65_535;
@@ -21,7 +21,7 @@ usage: npm run providers -- [options]
   --seed TEXT         the same seed treats the same requests alike (default: 1)
   --until-stdin-ends  end with the process that started it
 
-It prints its URLs as one line of JSON. FaultRates are those of all requests, and may hold others for a step, for compensations and for a
+It prints its URLs as one line of JSON. Rates are those of all requests, and may hold others for a step, for compensations and for a
 step's compensations: {"slow":0.3,"vendor":{"hang":1,"compensate":{"hang":0}},"compensate":{"failBefore":0.1}}. They are, with their defaults:
 
   ${CALM_TEXT}
@@ -48,7 +48,7 @@ try {
       port: wholeNumber("port", values.port, MOST_PORT, 0),
       controlPort: wholeNumber("control-port", values["control-port"], MOST_PORT, 0),
       seed: values.seed,
-      rates: checkFaultRates(JSON.parse(values.rates)),
+      rates: ratesOf(values.rates),
     });
     // One line of JSON, for whoever started it.
     process.stdout.write(`${JSON.stringify({ url, urls, controlUrl })}\n`);
@@ -56,6 +56,13 @@ try {
     if (values["until-stdin-ends"]) process.stdin.on("end", () => process.exit(0)).resume();
   }
 } catch (error) {
-  process.stderr.write(`providers: ${error instanceof Error ? error.message : error}\n`);
-  process.exit(1);
+  endAfter("providers", error);
+}
+
+function ratesOf(text: string): FaultRateSettings {
+  try {
+    return checkFaultRates(JSON.parse(text));
+  } catch (error) {
+    throw new UsageError(`--rates ${text}: ${(error as Error).message}`);
+  }
 }

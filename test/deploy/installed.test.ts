@@ -19,9 +19,9 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { freePort } from "../../load/lab/plain-provider.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { postOrder, send } from "../support/http-client.ts";
+import { freePort } from "../support/postgres/free-port.ts";
 import { type Instruction, isInContext, readDockerfile } from "./dockerfile.ts";
 
 const PROJECT = new URL("../../", import.meta.url);

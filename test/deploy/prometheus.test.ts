@@ -9,12 +9,12 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished, test } from "vitest";
-import { freePort } from "../../load/lab/plain-provider.ts";
 import { Journal } from "../../src/journal/journal.ts";
 import { fail } from "../admin/fixture.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { postOrder, send } from "../support/http-client.ts";
+import { freePort } from "../support/postgres/free-port.ts";
 
 const DEPLOY = fileURLToPath(new URL("../../deploy/prometheus/", import.meta.url));
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };

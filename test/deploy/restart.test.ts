@@ -3,10 +3,10 @@ import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { freePort } from "../../load/lab/plain-provider.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { orderOf, postOrder, send, threadsPage } from "../support/http-client.ts";
+import { freePort } from "../support/postgres/free-port.ts";
 import { RetryingProxy } from "../support/retrying-proxy.ts";
 
 const RESTARTS = Number(process.env.RESTARTS ?? 1);

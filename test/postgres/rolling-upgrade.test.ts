@@ -1,11 +1,11 @@
 import { Agent } from "node:http";
 import { expect, test } from "vitest";
-import { freePort } from "../../load/lab/plain-provider.ts";
 import { perStepSetting } from "../../src/orders/steps.ts";
 import { ChildServer } from "../support/child-server.ts";
 import { CopiedProject } from "../support/copied-project.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, postOrder, type Received, send } from "../support/http-client.ts";
+import { freePort } from "../support/postgres/free-port.ts";
 import { RetryingProxy } from "../support/retrying-proxy.ts";
 import { Site } from "./site.ts";
 

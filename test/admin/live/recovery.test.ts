@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort } from "../../../load/lab/plain-provider.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
 import { ChildServer } from "../../support/child-server.ts";
 import { eventually } from "../../support/eventually.ts";
 import { postOrder } from "../../support/http-client.ts";
+import { freePort } from "../../support/postgres/free-port.ts";
 import { attempt, eventsDue, fail, type OnFile, Receiver, startOnFile } from "../fixture.ts";
 import { drawn, makeTrouble, openPage, says } from "./open-page.ts";
 
