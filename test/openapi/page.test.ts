@@ -83,6 +83,17 @@ describe.skipIf(CHROMIUM === undefined)(`the page of the API docs${SKIPPED}`, ()
     expect(seen.complaints).toEqual([]);
   });
 
+  test("its contents can be opened after a narrow window became a wide one", async () => {
+    await using opened = await open();
+    const { page } = opened;
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.reload();
+    await page.waitForSelector("main[aria-busy=false]");
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.locator("nav summary").click({ timeout: 10_000 });
+    await page.locator("nav a").first().waitFor({ timeout: 10_000 });
+  });
+
   test("goes to the place that its address names, and shows the document where that is none", async () => {
     await using at = await open(server.port, "#error-kinds");
     expect(await at.page.evaluate("scrollY")).toBeGreaterThan(0);

@@ -47,6 +47,24 @@ export function byId(id, kind) {
 }
 
 /**
+ * Disables a button while something is done. A button that is disabled loses the focus, and gets it back.
+ *
+ * @template Result
+ * @param {HTMLButtonElement} button
+ * @param {() => Promise<Result>} work
+ */
+export async function whileDisabled(button, work) {
+  const hadFocus = document.activeElement === button;
+  button.disabled = true;
+  try {
+    return await work();
+  } finally {
+    button.disabled = false;
+    if (hadFocus && document.activeElement === document.body) button.focus({ preventScroll: true });
+  }
+}
+
+/**
  * A button that looks like a link.
  *
  * @param {string} text

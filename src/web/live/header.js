@@ -106,13 +106,14 @@ function worst(times) {
 }
 
 let announcedMs = Number.NEGATIVE_INFINITY;
+/** What is announced together. @type {string[]} */
+let texts = [];
 
 /** Has a screen reader say what happens rarely: that the connection is lost, and what became of a button's work. @param {string} text */
 export function announce(text) {
-  const announcement = byId("announce", HTMLElement);
-  const before = announcement.textContent;
-  const isTogether = performance.now() - announcedMs < TOGETHER_MS;
+  if (performance.now() - announcedMs >= TOGETHER_MS) texts = [];
   announcedMs = performance.now();
-  if (!isTogether) announcement.textContent = text;
-  else if (!before.includes(text)) announcement.textContent = `${before}; ${text}`;
+  if (texts.includes(text)) return;
+  texts.push(text);
+  byId("announce", HTMLElement).textContent = texts.join("; ");
 }

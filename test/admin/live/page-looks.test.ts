@@ -188,6 +188,81 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
     await says(glance, /worst p99\s+77 ms/);
   });
 
+  test("a list that could not be read is read again, and neither that nor a refusal takes the focus", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const refusal = { status: 503, json: { error: { message: "rests now" } } };
+    await page.route("**/dead-letters?*", (route) => route.fulfill(refusal));
+    await page.reload();
+    const told = page.locator("#stuck-body").getByText("rests now");
+    await told.waitFor();
+    await page.unroute("**/dead-letters?*");
+    await told.waitFor({ state: "detached" });
+    await page.route("**/compensations?*", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ json: { ...(await response.json()), next_cursor: "1" } });
+    });
+    await page.route("**/settle", (route) => route.fulfill(refusal));
+    await fail(file.running.service.journal, "focus-1", ["payment"]);
+    const focused = () => page.evaluate<string>("document.activeElement.textContent");
+    await page.locator("#stuck-body").getByRole("button", { name: "More" }).focus();
+    for (let looks = 0; looks < 2; looks++) await page.waitForResponse(/\/compensations\?/);
+    expect(await focused()).toBe("More");
+    await page.getByLabel("Note on payment of focus-1").fill("called");
+    await page.getByRole("button", { name: "Settle payment of focus-1" }).press("Enter");
+    await told.waitFor();
+    expect(await focused()).toBe("Settle");
+  });
+
+  test("a paused picture keeps what it shows, however long it is paused", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const told = JSON.stringify([0, 1, 2].map(playedTenSeconds));
+    const [before, after] = await opened.page.evaluate<[string, string]>(`(async () => {
+      const [first, ...later] = ${told};
+      const { Lanes } = await import("/live/threads/lanes.js");
+      const canvas = document.createElement("canvas");
+      canvas.style.width = "800px";
+      document.body.append(canvas);
+      const lanes = new Lanes(canvas, { now: () => 10_000, date: (ms) => new Date(ms) });
+      Object.assign(lanes, { isLive: true, steps: first.hello.steps });
+      lanes.model.hello(first.hello);
+      for (const tick of first.ticks) lanes.model.tick(tick);
+      lanes.draw();
+      lanes.pause(true);
+      lanes.draw();
+      const before = canvas.toDataURL();
+      for (const { ticks } of later) for (const tick of ticks) lanes.model.tick(tick);
+      lanes.draw();
+      return [before, canvas.toDataURL()];
+    })()`);
+    expect(after === before).toBe(true);
+  });
+
+  test("what is said within seconds is all announced, also where it is part of what was said before", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const announce = (text: string) => page.evaluate(`import("/live/header.js").then(({ announce }) => announce("${text}"))`);
+    for (const text of ["not compensated: HTTP 503", "compensated", "compensated"]) await announce(text);
+    expect(await page.locator("#announce").textContent()).toBe("not compensated: HTTP 503; compensated");
+  });
+
+  test("a plot says what was in the second under the pointer", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const plot = page.locator("#plots canvas").first();
+    await plot.scrollIntoViewIfNeeded();
+    const { x = 0, y = 0, width = 0 } = (await plot.boundingBox()) ?? {};
+    // The oldest of sixty points is right of the scale's numbers, and the latest at the edge.
+    for (const [at, words] of [
+      [36, /^60 s ago$/],
+      [36 + (width - 38) / 2, /^(30|31) s ago$/],
+      [width - 2, /^1 s ago$/],
+    ] as const) {
+      await page.mouse.move(x + at, y + 40);
+      await says(page.locator("#figures-hint"), words);
+    }
+  });
+
   test("the headings of numbers stand over them", async () => {
     await fail(file.running.service.journal, "stuck-1", ["payment"], Date.now() - 3_600_000);
     await using opened = await openPage(browser, adminPort);
@@ -250,10 +325,22 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
     await lookUp("..", /no such order/);
     expect(complaints).toEqual([]);
     // Its time is over at once.
-    await page.evaluate("AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))");
+    await page.evaluate(
+      "globalThis.limit = AbortSignal.timeout; AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))",
+    );
     await lookUp("hangs", /no answer within 10 s/);
     await page.locator("#orders-status").selectOption("ok");
     await says(page.locator("#orders-more"), /no answer within 10 s/);
+    // It can be asked for again, and says of which day a row is and what has not ended.
+    await page.evaluate("AbortSignal.timeout = limit");
+    const listed = { accepted_at: "2026-11-20T04:00:00.000Z", status: "ok" };
+    const orders = [
+      { order_id: "running", ...listed },
+      { order_id: "over", ...listed, ended_at: "2026-11-20T04:00:01.000Z" },
+    ];
+    await page.route("**/orders?*", (route) => route.fulfill({ json: { orders } }));
+    await page.getByRole("button", { name: "Try again" }).click();
+    await says(page.locator("#orders-rows"), /since 20 Nov 2026.*running[\s\S]*\n20 Nov 2026.*over/);
   });
 });
 

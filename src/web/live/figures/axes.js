@@ -40,7 +40,7 @@ export function drawAxes(canvas, { shape, min, most, points }) {
   const top = niceAbove(most);
   const share = (/** @type {number} */ value) =>
     shape === "log" ? Math.max(0, (Math.log10(Math.max(value, 1e-9)) - low) / decades) : value / top;
-  const x = (/** @type {number} */ index) => LEFT_PX + (index / (points - 1)) * (width - LEFT_PX - 2);
+  const { x } = along(width, points);
   const y = (/** @type {number} */ value) => bottom - tall * share(value);
 
   context.clearRect(0, 0, width, height);
@@ -68,6 +68,20 @@ export function drawAxes(canvas, { shape, min, most, points }) {
     const every = decades > MAX_NAMED ? 2 : 1;
     return Array.from({ length: decades + 1 }, (_, n) => ({ value: 10 ** (low + n), name: n % every === 0 ? short(10 ** (low + n)) : "" }));
   }
+}
+
+/**
+ * Where a point of a series is, and which one is nearest to a place.
+ *
+ * @param {number} width of the canvas
+ * @param {number} points
+ */
+export function along(width, points) {
+  const each = (width - LEFT_PX - 2) / (points - 1);
+  return {
+    x: (/** @type {number} */ index) => LEFT_PX + index * each,
+    nearest: (/** @type {number} */ x) => Math.max(0, Math.min(points - 1, Math.round((x - LEFT_PX) / each))),
+  };
 }
 
 /** @param {number} value */

@@ -3,6 +3,7 @@
 import { element } from "../elements.js";
 import { drawWhileVisible } from "../frames.js";
 import { short, spoken } from "../words.js";
+import { along } from "./axes.js";
 import { SECONDS } from "./history.js";
 import { drawPlot } from "./plot.js";
 
@@ -33,8 +34,7 @@ export function plotCard({ title, unit, shape, least, series }, { history, span,
     canvas,
   );
   canvas.addEventListener("pointermove", (event) => {
-    const last = span() - 1;
-    onPoint(Math.max(0, Math.min(last, Math.round((1 - event.offsetX / canvas.clientWidth) * last))));
+    onPoint(span() - 1 - along(canvas.clientWidth, span()).nearest(event.offsetX));
   });
   canvas.addEventListener("pointerleave", () => onPoint(undefined));
   let drawn = "";

@@ -24,6 +24,14 @@ const STATES = { done: "done", settled: "settled by hand", pending: "not yet", t
 export function orderDialog() {
   const dialog = byId("order", HTMLDialogElement);
   let asked = 0;
+  const title = element("h2", { id: "order-title" });
+  const again = element("button", { type: "button" }, "Look again");
+  const close = element("button", { type: "button" }, "Close");
+  const content = element("div");
+  // The buttons stay whatever is shown below them: one that went would take the focus with it, out of the dialog.
+  dialog.append(element("div", { class: "dialog-body" }, element("div", { class: "dialog-head" }, title, again, close), content));
+  again.addEventListener("click", () => void open(title.textContent));
+  close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => {
     // The content covers the dialog, so a click whose target is the dialog was on the backdrop.
     if (event.target === dialog) dialog.close();
@@ -33,25 +41,16 @@ export function orderDialog() {
   /** @param {string} orderId */
   async function open(orderId) {
     const mine = ++asked;
-    show(orderId, element("p", {}, "looking it up"));
+    title.textContent = orderId;
+    content.replaceChildren(element("p", {}, "looking it up"));
     if (!dialog.open) dialog.showModal();
     try {
       const order = await ask(pathOf(orderId));
-      if (mine === asked) show(orderId, ...describe(orderId, order));
+      if (mine === asked) content.replaceChildren(...describe(orderId, order));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (mine === asked) show(orderId, element("p", {}, error.message));
+      if (mine === asked) content.replaceChildren(element("p", {}, error.message));
     }
-  }
-
-  /** @param {string} orderId @param {...Node} content */
-  function show(orderId, ...content) {
-    const close = element("button", { type: "button", class: "close" }, "Close");
-    close.addEventListener("click", () => dialog.close());
-    const again = element("button", { type: "button" }, "Look again");
-    again.addEventListener("click", () => void open(orderId));
-    const head = element("div", { class: "dialog-head" }, element("h2", { id: "order-title" }, orderId), again, close);
-    dialog.replaceChildren(element("div", { class: "dialog-body" }, head, ...content));
   }
 }
 

@@ -2,7 +2,7 @@
 /** @import { ServerClock } from "../server-clock.js" */
 import { ask, Refused } from "../admin-api.js";
 import { byId, element, linkButton } from "../elements.js";
-import { short, timeOfDay } from "../words.js";
+import { localTime, short, timeOfDay } from "../words.js";
 import { badge, timeline } from "./timeline.js";
 
 const ROWS = 14;
@@ -100,15 +100,18 @@ export function orders(clock, open) {
       for (const order of page.orders) rows.append(journalRow(order));
       if (rows.rows.length === 0) more.replaceChildren("There is none.");
       else if (page.next_cursor === undefined) more.replaceChildren();
-      else {
-        const button = element("button", { type: "button" }, "More");
-        button.addEventListener("click", () => void list(page.next_cursor));
-        more.replaceChildren(button);
-      }
+      else more.replaceChildren(listButton("More", page.next_cursor));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (mine === asked) more.replaceChildren(error.message);
+      if (mine === asked) more.replaceChildren(listButton("Try again", cursor), ` ${error.message}`);
     }
+  }
+
+  /** @param {string} text @param {string} [cursor] */
+  function listButton(text, cursor) {
+    const button = element("button", { type: "button" }, text);
+    button.addEventListener("click", () => void list(cursor));
+    return button;
   }
 
   /** @param {{ order_id: string, status: string, error?: string, accepted_at: string, ended_at?: string }} order */
@@ -117,7 +120,7 @@ export function orders(clock, open) {
     return element(
       "tr",
       {},
-      element("td", { class: "when" }, timeOfDay(new Date(ended_at ?? accepted_at))),
+      element("td", { class: "when" }, ended_at === undefined ? `since ${localTime(accepted_at)}` : localTime(ended_at)),
       element("td", { class: "id" }, idButton(order_id)),
       element("td", {}, badge(error ?? how)),
       element("td", { class: "line" }, how === "compensating" ? "being compensated" : ""),

@@ -1,5 +1,5 @@
 import { ask, Refused } from "../admin-api.js";
-import { element } from "../elements.js";
+import { element, whileDisabled } from "../elements.js";
 
 /**
  * @callback Act sends a request for a button, and shows beside the button what came of it
@@ -18,18 +18,14 @@ import { element } from "../elements.js";
  */
 export function actions(announce, onEnd) {
   return async (button, output, path, body, textOf) => {
-    button.disabled = true;
     output.textContent = "…";
     /** @type {string} */
     let text;
     try {
-      const answer = await ask(path, body);
       // `textOf` may disable the button for good.
-      button.disabled = false;
-      text = textOf(answer);
+      text = textOf(await whileDisabled(button, () => ask(path, body)));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      button.disabled = false;
       text = error.message;
     }
     output.textContent = text;

@@ -29,13 +29,26 @@ export const NUMBERS = new Set(["Owed", "Amount", "Tries"]);
 export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }) => id) {
   const body = element("tbody");
   const none = element("p", { class: "hint" }, "None.");
-  const tail = element("p", { class: "hint" });
+  const of = element("span");
+  // It stays the same, so that the focus stays on it when the list is read again.
+  const more = element("button", { type: "button", hidden: true }, "More");
+  more.addEventListener("click", () => {
+    limit = Math.min(MAX_LIMIT, limit * 5);
+    void read();
+  });
   const grid = element(
     "section",
     { class: "scroll", "aria-label": title, hidden: true, tabindex: 0 },
     element("table", {}, element("thead", {}, element("tr", {}, ...headings.map(heading))), body),
   );
-  const root = element("section", { class: "sub wide empty" }, element("h3", {}, title), none, grid, tail);
+  const root = element(
+    "section",
+    { class: "sub wide empty" },
+    element("h3", {}, title),
+    none,
+    grid,
+    element("p", { class: "hint" }, of, more),
+  );
   /** Rows by their key. A row stays the same, so that the text in its field is not lost. @type {Map<unknown, Row>} */
   const rows = new Map();
   let limit = PAGE;
@@ -47,16 +60,18 @@ export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }
     },
   };
 
-  /** Reads it again, and shows a refusal below it. */
+  /** Reads it again, and shows a refusal below it. Resolves to whether it was read. */
   async function read() {
     try {
       const page = await ask(`${path}?limit=${limit}`);
       show(page[field]);
-      tail.replaceChildren();
-      if (page.next_cursor !== undefined && limit < MAX_LIMIT) offerMore();
+      more.hidden = page.next_cursor === undefined || limit >= MAX_LIMIT;
+      of.textContent = more.hidden ? "" : `the oldest ${limit} `;
+      return true;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      tail.replaceChildren(error.message);
+      of.textContent = `${error.message} `;
+      return false;
     }
   }
 
@@ -85,15 +100,6 @@ export function journalList(title, path, field, headings, rowOf, keyOf = ({ id }
     root.classList.toggle("empty", rows.size === 0);
     none.hidden = rows.size > 0;
     grid.hidden = rows.size === 0;
-  }
-
-  function offerMore() {
-    const button = element("button", { type: "button" }, "More");
-    button.addEventListener("click", () => {
-      limit = Math.min(MAX_LIMIT, limit * 5);
-      void read();
-    });
-    tail.append(`the oldest ${limit} `, button);
   }
 }
 

@@ -1,5 +1,5 @@
 import { ask, Refused } from "../admin-api.js";
-import { element } from "../elements.js";
+import { element, whileDisabled } from "../elements.js";
 import { outputBeside } from "./action.js";
 
 // The admin listener takes 32 at one time, and others may retry too.
@@ -20,32 +20,34 @@ export function retryAll(announce, onEnd) {
   let forgetting;
   const button = element("button", { type: "button" }, "Retry all");
   button.addEventListener("click", async () => {
-    button.disabled = true;
     clearTimeout(forgetting);
     try {
-      const { compensations } = await ask(`/compensations?limit=${LIMIT}`);
-      let [tried, done] = [0, 0];
-      const left = compensations.values();
-      const client = async () => {
-        for (const { id } of left) {
-          // One that is being tried already is refused, and tried all the same.
-          const row = await ask(`/compensations/${id}/retry`, {}).catch(ifRefused);
-          tried++;
-          if (row.state === "done") done++;
-          output.textContent = `${tried} of ${compensations.length} tried, ${done} compensated`;
-        }
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, client));
+      await whileDisabled(button, retry);
     } catch (error) {
       output.textContent = ifRefused(error).message;
     } finally {
-      button.disabled = false;
       forgetting = setTimeout(() => output.replaceChildren(), SAID_FOR_MS);
       announce(output.textContent);
       onEnd();
     }
   });
   return element("p", { class: "inline retry-all" }, button, output);
+
+  async function retry() {
+    const { compensations } = await ask(`/compensations?limit=${LIMIT}`);
+    let [tried, done] = [0, 0];
+    const left = compensations.values();
+    const client = async () => {
+      for (const { id } of left) {
+        // One that is being tried already is refused, and tried all the same.
+        const row = await ask(`/compensations/${id}/retry`, {}).catch(ifRefused);
+        tried++;
+        if (row.state === "done") done++;
+        output.textContent = `${tried} of ${compensations.length} tried, ${done} compensated`;
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, client));
+  }
 }
 
 /** Gives the refusal, and throws anything else. @param {unknown} error @returns {any} */

@@ -48,9 +48,11 @@ export function stuck(announce, openOrder, clock) {
   byId("stuck-body", HTMLElement).append(held.root, compensations.root, letters.root);
   let countsBefore = "";
   let readMs = 0;
+  /** Whether the latest look at one of the lists was refused. */
+  let wasRefused = false;
   /** How many compensations waited at the ticks of the last three seconds. @type {{ at: number, count: number }[]} */
   let waited = [];
-  /** @type {Promise<unknown> | undefined} */
+  /** @type {Promise<boolean[]> | undefined} */
   let reading;
 
   return {
@@ -80,7 +82,7 @@ export function stuck(announce, openOrder, clock) {
       ].join(" · ");
       if (hint.textContent !== text) hint.textContent = text;
       const counts = `${count} ${dead_letters}`;
-      const isDue = count + dead_letters > 0 && performance.now() - readMs >= READ_EVERY_MS;
+      const isDue = (count + dead_letters > 0 || wasRefused) && performance.now() - readMs >= READ_EVERY_MS;
       if (counts !== countsBefore || isDue) void read(counts);
       waited = waited.filter(({ at }) => at <= now && now - at <= STUCK_S * 1_000);
       waited.push({ at: now, count });
@@ -97,7 +99,7 @@ export function stuck(announce, openOrder, clock) {
     readMs = performance.now();
     reading = Promise.all([held.read(), compensations.read(), letters.read()]);
     try {
-      await reading;
+      wasRefused = (await reading).includes(false);
       held.root.hidden = held.isEmpty;
       // "None" would contradict the count above it, which counts what is held too.
       compensations.root.hidden = compensations.isEmpty && !held.isEmpty;

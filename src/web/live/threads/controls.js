@@ -18,7 +18,7 @@ export function controls(lanes) {
   show(SPANS[0] ?? 0);
   document.addEventListener("keydown", (event) => {
     const { target, key } = event;
-    const isFree = target instanceof Element && target.matches("body, #threads, canvas");
+    const isFree = target instanceof Element && target.matches("body:not(:has(dialog[open])), #threads, canvas");
     if (!isFree || event.ctrlKey || event.altKey || event.metaKey) return;
     if (key === " ") toggle();
     else if (key === "ArrowLeft") step(-1);

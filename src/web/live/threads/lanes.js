@@ -52,7 +52,8 @@ export class Lanes {
   /** @param {boolean} isPaused */
   pause(isPaused) {
     const { lanes, bars, cancels, gaps } = this.model;
-    this.#paused = isPaused ? { lanes, bars, cancels, gaps } : undefined;
+    // A copy: the model lets go of what is older than its window.
+    this.#paused = isPaused ? structuredClone({ lanes, bars, cancels, gaps }) : undefined;
   }
 
   /** Moves a paused picture by a tenth of its width. @param {1 | -1} direction */
@@ -79,7 +80,7 @@ export class Lanes {
     drawCancels(view, cancels);
     drawGaps(view, gaps);
     context.restore();
-    for (const one of placed) drawTitle(view, one);
+    for (const one of placed) drawTitle(view, one, this.isPaused);
     drawAxis(view, this.isLive && newest - this.#edge < 1_000 ? "now" : timeOfDay(this.#clock.date(this.#edge)));
   }
 
