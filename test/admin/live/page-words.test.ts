@@ -1,0 +1,172 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Tick } from "../../../src/admin/live/messages.ts";
+import { perStep } from "../../../src/orders/steps.ts";
+import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
+import { fail, type OnFile, startOnFile } from "../fixture.ts";
+import { openPage, says } from "./open-page.ts";
+import { playedTenSeconds } from "./played-events.ts";
+
+describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () => {
+  let file: OnFile;
+  let browser: Browser;
+  let adminPort: number;
+  beforeAll(async () => {
+    [file, browser] = await Promise.all([startOnFile({ ORDER_TIMEOUT_MS: "60000" }), launchBrowser()]);
+    ({ adminPort } = file.running);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await file?.[Symbol.asyncDispose]();
+  });
+
+  test("the header counts as stuck what has waited for three seconds, and says of which time its figures are", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const { hello, ticks } = playedTenSeconds(0);
+    const [tick] = ticks as [Tick];
+    const at = (ms: number, count: number, p99: number) => {
+      const compensations = { ...perStep(() => ({ count: 0, oldest_s: 0 })), payment: { count, oldest_s: 90 } };
+      const changed = { now: hello.now + ms, backlog: { ...tick.backlog, compensations }, order_ms: { p50: 1, p99 } };
+      return `event: tick\ndata: ${JSON.stringify({ ...tick, ...changed })}\n\n`;
+    };
+    const streams = [
+      // Three more have come.
+      [at(250, 1, 613), at(500, 4, 77), at(750, 4, 77), at(1_000, 4, 77)],
+      [at(4_000, 4, 77), at(4_250, 4, 77), at(4_500, 4, 77), at(4_750, 4, 77)],
+      [at(15_000, 4, 77), at(15_250, 4, 77), at(15_500, 4, 77), at(15_750, 4, 77)],
+    ];
+    let gate = Promise.withResolvers<void>();
+    await page.route("**/events", async (route) => {
+      const stream = streams.shift();
+      if (stream === undefined) return;
+      await gate.promise;
+      gate = Promise.withResolvers();
+      await route.fulfill({ contentType: "text/event-stream", body: `event: hello\ndata: ${JSON.stringify(hello)}\n\n${stream.join("")}` });
+    });
+    await page.reload();
+    const [alarm, glance] = [page.locator("#alarm"), page.locator("#glance")];
+    gate.resolve();
+    await says(alarm, /^1 stuck, oldest 90 s$/);
+    await says(glance, /^last 10 s\s[\s\S]*worst p99\s+613 ms[\s\S]*\snow\s/);
+    gate.resolve();
+    await says(alarm, /^4 stuck, oldest 90 s$/);
+    expect(await glance.innerText()).toMatch(/worst p99\s+613 ms/);
+    gate.resolve();
+    await says(glance, /worst p99\s+77 ms/);
+  });
+
+  test("a list that could not be read is read again, and neither that nor a refusal takes the focus", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const refusal = { status: 503, json: { error: { message: "rests now" } } };
+    await page.route("**/dead-letters?*", (route) => route.fulfill(refusal));
+    await page.reload();
+    const told = page.locator("#stuck-body").getByText("rests now");
+    await told.waitFor();
+    await page.unroute("**/dead-letters?*");
+    await told.waitFor({ state: "detached" });
+    await page.route("**/compensations?*", async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ json: { ...(await response.json()), next_cursor: "1" } });
+    });
+    await page.route("**/settle", (route) => route.fulfill(refusal));
+    await fail(file.running.service.journal, "focus-1", ["payment"]);
+    const focused = () => page.evaluate<string>("document.activeElement.textContent");
+    await page.locator("#stuck-body").getByRole("button", { name: "More" }).focus();
+    for (let looks = 0; looks < 2; looks++) await page.waitForResponse(/\/compensations\?/);
+    expect(await focused()).toBe("More");
+    await page.getByLabel("Note on payment of focus-1").fill("called");
+    await page.getByRole("button", { name: "Settle payment of focus-1" }).press("Enter");
+    await told.waitFor();
+    expect(await focused()).toBe("Settle");
+  });
+
+  test("what is said within seconds is all announced, also where it is part of what was said before", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const announce = (text: string) => page.evaluate(`import("/live/header.js").then(({ announce }) => announce("${text}"))`);
+    for (const text of ["not compensated: HTTP 503", "compensated", "compensated"]) await announce(text);
+    expect(await page.locator("#announce").textContent()).toBe("not compensated: HTTP 503; compensated");
+  });
+
+  test("the headings of numbers stand over them", async () => {
+    await fail(file.running.service.journal, "stuck-1", ["payment"], Date.now() - 3_600_000);
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    await says(page.locator("#stuck-body"), /stuck-1/);
+    const aligned = await page.evaluate<[string, string, string][]>(`(() => {
+      const table = [...document.querySelectorAll("#stuck-body table")].find((one) => one.querySelector("tbody tr") !== null);
+      const cells = [...table.querySelector("tbody tr").cells];
+      return [...table.querySelectorAll("th")].map((th, n) => [th.textContent, ...[th, cells[n]].map((one) => getComputedStyle(one).textAlign)]);
+    })()`);
+    expect(aligned.filter(([, , cell]) => cell === "right").map(([name]) => name)).toEqual(["Owed", "Tries"]);
+    expect(aligned.filter(([, heading, cell]) => (heading === "right") !== (cell === "right"))).toEqual([]);
+  });
+
+  test("the dialog of an order shows how long its steps took, and no times that nobody knows", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    const steps = [
+      { name: "payment", status: "ok", duration_ms: 150, compensation: "done" },
+      { name: "vendor", status: "error", duration_ms: 600, detail: "vendor_unavailable" },
+      { name: "courier", status: "canceled", duration_ms: 300, detail: "sibling_failed" },
+    ];
+    const attempt = {
+      attempt: 1,
+      status: "error",
+      accepted_at: "2026-11-24T04:00:00.000Z",
+      ended_at: "2026-11-24T04:00:00.610Z",
+      steps,
+      error: { kind: "vendor_unavailable", message: "order failed" },
+      compensations: [
+        { step: "payment", status: "done", tries: 4 },
+        { step: "vendor", status: "pending", tries: 1 },
+      ],
+    };
+    const order = { order_id: "told", amount: 1, status: "error", attempts_total: 1, attempts: [attempt] };
+    await page.route("**/orders/told", (route) => route.fulfill({ json: order }));
+    await page.fill("#orders-id", "told");
+    await page.keyboard.press("Enter");
+    const text = await says(page.locator("#order"), /Attempt 1/);
+    expect(text).toMatch(/payment\s+ok\s+150 ms\s+done after 4 tries/);
+    expect(text).toMatch(/vendor\s+error: vendor unavailable\s+600 ms\s+not yet/);
+    expect(text).toMatch(/not when it began/);
+    const widths = await page.evaluate<number[]>(
+      `[...document.querySelectorAll("#order .step")].map((one) => Number(one.getAttribute("width")))`,
+    );
+    expect(widths).toEqual([45, 180, 90]);
+    expect(await page.locator("#order .timeline .compensation, #order .timeline .cancel").count()).toBe(0);
+  });
+
+  test("ids that a URL loses are of no order, and a look that nobody answers ends", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page, complaints } = opened;
+    const lookUp = async (id: string, words: RegExp) => {
+      await page.fill("#orders-id", id);
+      await page.keyboard.press("Enter");
+      await says(page.locator("#order"), words);
+      await page.getByRole("button", { name: "Close" }).click();
+    };
+    await lookUp(".", /no such order/);
+    await lookUp("..", /no such order/);
+    expect(complaints).toEqual([]);
+    // Its time is over at once.
+    await page.evaluate(
+      "globalThis.limit = AbortSignal.timeout; AbortSignal.timeout = () => AbortSignal.abort(new DOMException('', 'TimeoutError'))",
+    );
+    await lookUp("hangs", /no answer within 10 s/);
+    await page.locator("#orders-status").selectOption("ok");
+    await says(page.locator("#orders-more"), /no answer within 10 s/);
+    // It can be asked for again, and says of which day a row is and what has not ended.
+    await page.evaluate("AbortSignal.timeout = limit");
+    const listed = { accepted_at: "2026-11-20T04:00:00.000Z", status: "ok" };
+    const orders = [
+      { order_id: "running", ...listed },
+      { order_id: "over", ...listed, ended_at: "2026-11-20T04:00:01.000Z" },
+    ];
+    await page.route("**/orders?*", (route) => route.fulfill({ json: { orders } }));
+    await page.getByRole("button", { name: "Try again" }).click();
+    await says(page.locator("#orders-rows"), /since 20 Nov 2026.*running[\s\S]*\n20 Nov 2026.*over/);
+  });
+});
