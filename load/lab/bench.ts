@@ -62,7 +62,7 @@ function readArguments(args: readonly string[], experiment: Experiment) {
   ];
   const { help, ...texts } = readOptions(Object.fromEntries(names.map((name) => [name, { type: "string" as const }])), args);
   const given = Object.entries(texts as Readonly<Record<string, string>>).filter(([name]) => name in defaults);
-  const sizes = Object.fromEntries(given.map(([name, text]) => [name, wholeNumber(name, text)]));
+  const sizes = Object.fromEntries(given.map(([name, text]) => [name, wholeNumber(name, text, undefined, defaults[name] === 0 ? 0 : 1)]));
   return { help, sizes, texts: texts as Readonly<Record<string, string | undefined>> };
 }
 

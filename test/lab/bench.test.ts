@@ -78,11 +78,16 @@ describe.concurrent("the command", () => {
   test.for([
     ["bench", "express", "--peer", "localhost:8080"],
     ["bench", "journal-scale", "--against", "HEAD"],
+    // No keys is what it does anyway, so only the other is refused.
+    ["bench", "journal-scale", "--keys", "0", "--orders", "0"],
     ["stand-in", "--rates", "{"],
   ])("refuses what makes no sense, with the name of the option: %s", { timeout: 60_000 }, async ([command, ...args]) => {
     const script = command === "bench" ? "load/lab/bench.ts" : "load/stand-in/main.ts";
     const { code, stderr } = await run(NODE, [script, ...args]);
-    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^[^\n]*--(peer|against|rates)[^\n]* \(see --help\)\n$/) });
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/^[^\n]*--(peer|against|orders|rates)[^\n]* \(see --help\)\n$/),
+    });
   });
 
   test.skipIf(!existsSync("/proc/self/stat"))("takes the service with it when it is stopped", async () => {
