@@ -9,6 +9,7 @@ import { ServerProcess } from "../server-process.ts";
 import { atMost } from "../target.ts";
 
 const NAME = "this service";
+const LAST = "last refund, after the last paid order has failed";
 const DEADLINE_MS = 2_000;
 
 async function round({ script, directory }: Scope, journal: string, rate: number, seconds: number) {
@@ -28,7 +29,8 @@ async function round({ script, directory }: Scope, journal: string, rate: number
   // An order with a hung vendor fails at its deadline; from then on the customer waits.
   const failedMs = (orderId: string): number => startMs + (Number(orderId.split(" ")[1]) * 1_000) / rate + DEADLINE_MS;
   const waits = [...refundedMs].map(([orderId, atMs]) => atMs - failedMs(orderId));
-  const last = Math.max(...refundedMs.values()) - (startMs + seconds * 1_000 + DEADLINE_MS);
+  // Of the last one that paid: once the circuit is open no order pays, so the last of all may come long after every refund.
+  const last = Math.max(...refundedMs.values()) - Math.max(...[...paidMs.keys()].map(failedMs));
   return {
     latencyMs: percentiles(latenciesMs),
     figures: {
@@ -36,7 +38,7 @@ async function round({ script, directory }: Scope, journal: string, rate: number
       "not refunded": [paidMs.size - refundedMs.size, ""],
       "wait for a refund, p50": [quantile(waits, 0.5), "ms"],
       "wait for a refund, p99": [quantile(waits, 0.99), "ms"],
-      "last refund, after the last order has failed": [last, "ms"],
+      [LAST]: [last, "ms"],
     },
   } as const;
 }
@@ -50,6 +52,6 @@ export const experiment = defineExperiment({
   targets: (seen) => [
     atMost("payments without a refund", seen.most(NAME, "not refunded"), 0),
     atMost("wait for a refund, p99", seen.median(NAME, "wait for a refund, p99"), 1_000, " ms"),
-    atMost("last refund, after the last order has failed", seen.median(NAME, "last refund, after the last order has failed"), 2_000, " ms"),
+    atMost(LAST, seen.median(NAME, LAST), 2_000, " ms"),
   ],
 });
