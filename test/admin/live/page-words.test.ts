@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Tick } from "../../../src/admin/live/messages.ts";
 import { perStep } from "../../../src/orders/steps.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
+import { eventually } from "../../support/eventually.ts";
 import { fail, type OnFile, startOnFile } from "../fixture.ts";
-import { openPage, says } from "./open-page.ts";
+import { openPage, press, says } from "./open-page.ts";
 import { playedTenSeconds } from "./played-events.ts";
 
+const refusal = { status: 503, json: { error: { message: "rests now" } } };
 const focused = (page: Page) => page.evaluate<string>("document.activeElement.textContent.slice(0, 40)");
 
 describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () => {
@@ -61,7 +63,6 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
   test("a list that could not be read is read again, and neither that nor a refusal takes the focus", async () => {
     await using opened = await openPage(browser, adminPort);
     const { page } = opened;
-    const refusal = { status: 503, json: { error: { message: "rests now" } } };
     await page.route("**/dead-letters?*", (route) => route.fulfill(refusal));
     await page.reload();
     const told = page.locator("#stuck-body").getByText("rests now");
@@ -108,6 +109,36 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
     expect(await page.locator("#announce").textContent()).toBe("not compensated: HTTP 503; compensated");
   });
 
+  test("a receiver that is disabled again is not said to be resumed", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    await page.route("**/webhooks/resume", (route) => route.fulfill({ json: { receiver: "up" } }));
+    await page.evaluate(`import("/live/stuck/upkeep.js").then(({ upkeep }) => {
+      globalThis.show = upkeep(() => {});
+      show("disabled");
+    })`);
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.locator("#upkeep-body").getByText("resumed: up").waitFor();
+    await page.evaluate(`show("up"), show("disabled")`);
+    expect(await page.locator("#upkeep-body").innerText()).not.toContain("resumed");
+  });
+
+  test("where no thread is killed, what becomes of the orders for it is no fault of the page", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page, complaints } = opened;
+    const gate = Promise.withResolvers<void>();
+    await page.route("**/chaos/kill-thread", (route) => route.fulfill(refusal));
+    await page.route("**/chaos/orders", (route) => gate.promise.then(() => route.fulfill(refusal)));
+    await (await press(page, "Kill a thread"))(/rests now/);
+    gate.resolve();
+    // A fault that follows, so that one before it has been reported.
+    await page.evaluate(
+      `void fetch("/chaos/orders", { method: "POST" }).then((last) => last.text()).then(() => { throw new Error("last"); })`,
+    );
+    await eventually("the last fault", () => complaints.includes("last"));
+    expect(complaints).toEqual(["last"]);
+  });
+
   test("the headings of numbers stand over them", async () => {
     await fail(file.running.service.journal, "stuck-1", ["payment"], Date.now() - 3_600_000);
     await using opened = await openPage(browser, adminPort);
@@ -144,7 +175,7 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
     };
     const order = { order_id: "told", amount: 1, status: "error", attempts_total: 2, attempts: [attempt] };
     await page.route("**/orders/told", (route) => route.fulfill({ json: order }));
-    await page.route("**/orders/told?before=2", (route) => route.fulfill({ status: 503, json: { error: { message: "rests now" } } }));
+    await page.route("**/orders/told?before=2", (route) => route.fulfill(refusal));
     await page.fill("#orders-id", "told");
     await page.keyboard.press("Enter");
     const text = await says(page.locator("#order"), /Attempt 2/);
