@@ -107,6 +107,13 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
     const announce = (text: string) => page.evaluate(`import("/live/header.js").then(({ announce }) => announce("${text}"))`);
     for (const text of ["not compensated: HTTP 503", "compensated", "compensated"]) await announce(text);
     expect(await page.locator("#announce").textContent()).toBe("not compensated: HTTP 503; compensated");
+    // However long something is said every two seconds, no more is said again each time than what was said just before.
+    await page.evaluate("performance.later = 1e9, performance.now = () => performance.later");
+    for (const text of ["one", "two", "three"]) {
+      await page.evaluate("performance.later += 2_000");
+      await announce(text);
+    }
+    expect(await page.locator("#announce").textContent()).toBe("two; three");
   });
 
   test("a receiver that is disabled again is not said to be resumed", async () => {
