@@ -47,21 +47,28 @@ export function byId(id, kind) {
 }
 
 /**
- * Disables a button while something is done. A button that is disabled loses the focus, and gets it back.
+ * Clicks on a button are of no effect while something is done. Its attribute `disabled` would take the focus from it, and giving that
+ * back would take it from where the user is by then.
  *
  * @template Result
  * @param {HTMLButtonElement} button
  * @param {() => Promise<Result>} work
  */
 export async function whileDisabled(button, work) {
-  const hadFocus = document.activeElement === button;
-  button.disabled = true;
+  button.setAttribute("aria-disabled", "true");
+  button.addEventListener("click", ignore, { capture: true });
   try {
     return await work();
   } finally {
-    button.disabled = false;
-    if (hadFocus && document.activeElement === document.body) button.focus({ preventScroll: true });
+    button.removeEventListener("click", ignore, { capture: true });
+    button.removeAttribute("aria-disabled");
   }
+}
+
+/** @param {Event} event */
+function ignore(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation();
 }
 
 /**

@@ -105,15 +105,14 @@ function worst(times) {
   return known.length === 0 ? "–" : duration(Math.max(...known));
 }
 
-let announcedMs = Number.NEGATIVE_INFINITY;
-/** What is announced together. @type {string[]} */
-let texts = [];
+/** What is announced together. @type {{ text: string, atMs: number }[]} */
+let said = [];
 
 /** Has a screen reader say what happens rarely: that the connection is lost, and what became of a button's work. @param {string} text */
 export function announce(text) {
-  if (performance.now() - announcedMs >= TOGETHER_MS) texts = [];
-  announcedMs = performance.now();
-  if (texts.includes(text)) return;
-  texts.push(text);
-  byId("announce", HTMLElement).textContent = texts.join("; ");
+  const nowMs = performance.now();
+  said = said.filter(({ atMs }) => nowMs - atMs < TOGETHER_MS);
+  if (said.some((one) => one.text === text)) return;
+  said.push({ text, atMs: nowMs });
+  byId("announce", HTMLElement).textContent = said.map((one) => one.text).join("; ");
 }

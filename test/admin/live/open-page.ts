@@ -45,7 +45,16 @@ export async function openPage(browser: Browser, adminPort: number, options: Bro
   await page.locator('#link[data-state="live"]').waitFor();
   // What a test looks for stays longer in the picture.
   await page.getByRole("button", { name: "10 s in the picture" }).click();
-  return { page, urls, complaints, [Symbol.asyncDispose]: () => context.close() };
+  return {
+    page,
+    urls,
+    complaints,
+    async [Symbol.asyncDispose]() {
+      // The page asks all the time, and what a test put in between may be on its way.
+      await page.unrouteAll({ behavior: "ignoreErrors" });
+      await context.close();
+    },
+  };
 }
 
 /** Waits until the words of a place match, and gives them. */

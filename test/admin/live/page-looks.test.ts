@@ -159,15 +159,23 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
       const canvas = document.createElement("canvas");
       canvas.style.width = "800px";
       document.body.append(canvas);
-      const lanes = new Lanes(canvas, { now: () => 10_000, date: (ms) => new Date(ms) });
+      let now = 10_000;
+      const lanes = new Lanes(canvas, { now: () => now, date: (ms) => new Date(ms) });
       Object.assign(lanes, { isLive: true, steps: first.hello.steps });
       lanes.model.hello(first.hello);
       for (const tick of first.ticks) lanes.model.tick(tick);
       lanes.draw();
-      lanes.pause(true);
+      // At its right edge stands a time of day and not "now".
+      lanes.isLive = false;
+      // As the buttons do: a step pauses too.
+      const step = (by) => (lanes.pause(true), lanes.step(by));
+      for (let forth = 0; forth < 20; forth++) step(1);
       lanes.draw();
       const before = canvas.toDataURL();
       for (const { ticks } of later) for (const tick of ticks) lanes.model.tick(tick);
+      now = 30_000;
+      step(-1);
+      for (let forth = 0; forth < 20; forth++) step(1);
       lanes.draw();
       return [before, canvas.toDataURL()];
     })()`);

@@ -1,11 +1,15 @@
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Tick } from "../../../src/admin/live/messages.ts";
 import { perStep } from "../../../src/orders/steps.ts";
 import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
+import { eventually } from "../../support/eventually.ts";
 import { fail, type OnFile, startOnFile } from "../fixture.ts";
-import { openPage, says } from "./open-page.ts";
+import { openPage, press, says } from "./open-page.ts";
 import { playedTenSeconds } from "./played-events.ts";
+
+const refusal = { status: 503, json: { error: { message: "rests now" } } };
+const focused = (page: Page) => page.evaluate<string>("document.activeElement.textContent.slice(0, 40)");
 
 describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () => {
   let file: OnFile;
@@ -59,7 +63,6 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
   test("a list that could not be read is read again, and neither that nor a refusal takes the focus", async () => {
     await using opened = await openPage(browser, adminPort);
     const { page } = opened;
-    const refusal = { status: 503, json: { error: { message: "rests now" } } };
     await page.route("**/dead-letters?*", (route) => route.fulfill(refusal));
     await page.reload();
     const told = page.locator("#stuck-body").getByText("rests now");
@@ -72,14 +75,30 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
     });
     await page.route("**/settle", (route) => route.fulfill(refusal));
     await fail(file.running.service.journal, "focus-1", ["payment"]);
-    const focused = () => page.evaluate<string>("document.activeElement.textContent");
     await page.locator("#stuck-body").getByRole("button", { name: "More" }).focus();
     for (let looks = 0; looks < 2; looks++) await page.waitForResponse(/\/compensations\?/);
-    expect(await focused()).toBe("More");
+    expect(await focused(page)).toBe("More");
     await page.getByLabel("Note on payment of focus-1").fill("called");
     await page.getByRole("button", { name: "Settle payment of focus-1" }).press("Enter");
     await told.waitFor();
-    expect(await focused()).toBe("Settle");
+    expect(await focused(page)).toBe("Settle");
+    // Until it is answered it is asked for once, and whoever went elsewhere meanwhile stays there.
+    const gate = Promise.withResolvers<void>();
+    let requests = 0;
+    await page.route("**/settle", async (route) => {
+      requests++;
+      await gate.promise;
+      await route.fulfill(refusal);
+    });
+    await page.keyboard.press("Enter");
+    await told.waitFor({ state: "detached" });
+    await page.keyboard.press("Enter");
+    await page.getByLabel("Note on payment of focus-1").press("Enter");
+    await page.locator("h1").click();
+    gate.resolve();
+    await told.waitFor();
+    expect(requests).toBe(1);
+    expect(await page.evaluate("document.activeElement === document.body")).toBe(true);
   });
 
   test("what is said within seconds is all announced, also where it is part of what was said before", async () => {
@@ -88,6 +107,43 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
     const announce = (text: string) => page.evaluate(`import("/live/header.js").then(({ announce }) => announce("${text}"))`);
     for (const text of ["not compensated: HTTP 503", "compensated", "compensated"]) await announce(text);
     expect(await page.locator("#announce").textContent()).toBe("not compensated: HTTP 503; compensated");
+    // However long something is said every two seconds, no more is said again each time than what was said just before.
+    await page.evaluate("performance.later = 1e9, performance.now = () => performance.later");
+    for (const text of ["one", "two", "three"]) {
+      await page.evaluate("performance.later += 2_000");
+      await announce(text);
+    }
+    expect(await page.locator("#announce").textContent()).toBe("two; three");
+  });
+
+  test("a receiver that is disabled again is not said to be resumed", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page } = opened;
+    await page.route("**/webhooks/resume", (route) => route.fulfill({ json: { receiver: "up" } }));
+    await page.evaluate(`import("/live/stuck/upkeep.js").then(({ upkeep }) => {
+      globalThis.show = upkeep(() => {});
+      show("disabled");
+    })`);
+    await page.getByRole("button", { name: "Resume" }).click();
+    await page.locator("#upkeep-body").getByText("resumed: up").waitFor();
+    await page.evaluate(`show("up"), show("disabled")`);
+    expect(await page.locator("#upkeep-body").innerText()).not.toContain("resumed");
+  });
+
+  test("where no thread is killed, what becomes of the orders for it is no fault of the page", async () => {
+    await using opened = await openPage(browser, adminPort);
+    const { page, complaints } = opened;
+    const gate = Promise.withResolvers<void>();
+    await page.route("**/chaos/kill-thread", (route) => route.fulfill(refusal));
+    await page.route("**/chaos/orders", (route) => gate.promise.then(() => route.fulfill(refusal)));
+    await (await press(page, "Kill a thread"))(/rests now/);
+    gate.resolve();
+    // A fault that follows, so that one before it has been reported.
+    await page.evaluate(
+      `void fetch("/chaos/orders", { method: "POST" }).then((last) => last.text()).then(() => { throw new Error("last"); })`,
+    );
+    await eventually("the last fault", () => complaints.includes("last"));
+    expect(complaints).toEqual(["last"]);
   });
 
   test("the headings of numbers stand over them", async () => {
@@ -113,7 +169,7 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
       { name: "courier", status: "canceled", duration_ms: 300, detail: "sibling_failed" },
     ];
     const attempt = {
-      attempt: 1,
+      attempt: 2,
       status: "error",
       accepted_at: "2026-11-24T04:00:00.000Z",
       ended_at: "2026-11-24T04:00:00.610Z",
@@ -124,11 +180,12 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
         { step: "vendor", status: "pending", tries: 1 },
       ],
     };
-    const order = { order_id: "told", amount: 1, status: "error", attempts_total: 1, attempts: [attempt] };
+    const order = { order_id: "told", amount: 1, status: "error", attempts_total: 2, attempts: [attempt] };
     await page.route("**/orders/told", (route) => route.fulfill({ json: order }));
+    await page.route("**/orders/told?before=2", (route) => route.fulfill(refusal));
     await page.fill("#orders-id", "told");
     await page.keyboard.press("Enter");
-    const text = await says(page.locator("#order"), /Attempt 1/);
+    const text = await says(page.locator("#order"), /Attempt 2/);
     expect(text).toMatch(/payment\s+ok\s+150 ms\s+done after 4 tries/);
     expect(text).toMatch(/vendor\s+error: vendor unavailable\s+600 ms\s+not yet/);
     expect(text).toMatch(/not when it began/);
@@ -137,6 +194,9 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
     );
     expect(widths).toEqual([45, 180, 90]);
     expect(await page.locator("#order .timeline .compensation, #order .timeline .cancel").count()).toBe(0);
+    await page.getByRole("button", { name: "Older attempts" }).press("Enter");
+    await says(page.locator("#order"), /rests now/);
+    expect(await focused(page)).toBe("Older attempts");
   });
 
   test("ids that a URL loses are of no order, and a look that nobody answers ends", async () => {
@@ -165,8 +225,9 @@ describe.skipIf(CHROMIUM === undefined)(`what the live page says${SKIPPED}`, () 
       { order_id: "running", ...listed },
       { order_id: "over", ...listed, ended_at: "2026-11-20T04:00:01.000Z" },
     ];
-    await page.route("**/orders?*", (route) => route.fulfill({ json: { orders } }));
-    await page.getByRole("button", { name: "Try again" }).click();
+    await page.route("**/orders?*", (route) => route.fulfill({ json: { orders, next_cursor: "1" } }));
+    await page.getByRole("button", { name: "Try again" }).press("Enter");
     await says(page.locator("#orders-rows"), /since 20 Nov 2026.*running[\s\S]*\n20 Nov 2026.*over/);
+    expect(await focused(page)).toBe("More");
   });
 });

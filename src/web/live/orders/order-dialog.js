@@ -1,5 +1,5 @@
 import { ask, Refused } from "../admin-api.js";
-import { byId, element, table } from "../elements.js";
+import { byId, element, table, whileDisabled } from "../elements.js";
 import { counted, duration, localTime, money, short, spoken } from "../words.js";
 import { badge, durationBar } from "./timeline.js";
 
@@ -73,30 +73,24 @@ function describe(orderId, { amount, status, error, attempts_total, attempts }) 
     ` amount ${money(amount)} · ${counted(attempts_total, "attempt")}`,
   );
   const list = element("div", {}, ...attempts.toReversed().map(attemptSection));
-  const older = element("p");
-  offerOlder(attempts[0]?.attempt);
-  return [facts, list, older];
+  const button = element("button", { type: "button" }, "Older attempts");
+  const said = element("span");
+  button.addEventListener("click", () => void whileDisabled(button, listOlder));
+  let before = attempts[0]?.attempt ?? 1;
+  button.hidden = before <= 1;
+  return [facts, list, element("p", {}, button, said)];
 
-  /** @param {number | undefined} before */
-  function offerOlder(before) {
-    if (before === undefined || before <= 1) {
-      older.replaceChildren();
-      return;
+  async function listOlder() {
+    try {
+      const page = await ask(`${pathOf(orderId)}?before=${before}`);
+      list.append(...page.attempts.toReversed().map(attemptSection));
+      before = page.attempts[0]?.attempt ?? 1;
+      button.hidden = before <= 1;
+      said.textContent = "";
+    } catch (failure) {
+      if (!(failure instanceof Refused)) throw failure;
+      said.textContent = ` ${failure.message}`;
     }
-    const button = element("button", { type: "button" }, "Older attempts");
-    button.addEventListener("click", async () => {
-      button.disabled = true;
-      try {
-        const page = await ask(`${pathOf(orderId)}?before=${before}`);
-        list.append(...page.attempts.toReversed().map(attemptSection));
-        offerOlder(page.attempts[0]?.attempt);
-      } catch (failure) {
-        if (!(failure instanceof Refused)) throw failure;
-        offerOlder(before);
-        older.append(` ${failure.message}`);
-      }
-    });
-    older.replaceChildren(button);
   }
 }
 

@@ -20,11 +20,17 @@ export function orders(clock, open) {
   const rows = byId("orders-rows", HTMLTableSectionElement);
   const hint = byId("orders-hint", HTMLElement);
   const status = byId("orders-status", HTMLSelectElement);
-  const more = byId("orders-more", HTMLElement);
+  // It stays the same, so that the focus stays on it.
+  const more = element("button", { type: "button", hidden: true });
+  const said = element("span");
+  more.addEventListener("click", () => void list());
+  byId("orders-more", HTMLElement).append(more, said);
   /** Orders for the next rows, the newest first; bounded. @type {SampledOrder[]} */
   let waiting = [];
   let ticks = 0;
   let asked = 0;
+  /** Of the next page of the journal. @type {string | undefined} */
+  let cursor;
   /** @type {readonly string[]} */
   let steps = [];
   /** While the pointer or the focus is on the rows, they must not move. */
@@ -37,7 +43,8 @@ export function orders(clock, open) {
   });
   status.addEventListener("change", () => {
     rows.replaceChildren();
-    more.replaceChildren();
+    cursor = undefined;
+    offer("", "");
     asked++;
     if (status.value === "live") showHint();
     else void list();
@@ -90,28 +97,26 @@ export function orders(clock, open) {
     return linkButton(id, () => open(id));
   }
 
-  /** @param {string} [cursor] */
-  async function list(cursor) {
+  async function list() {
     const mine = ++asked;
     showHint();
     try {
       const page = await ask(`/orders?${new URLSearchParams({ status: status.value, limit: String(PAGE), ...(cursor && { cursor }) })}`);
       if (mine !== asked) return;
       for (const order of page.orders) rows.append(journalRow(order));
-      if (rows.rows.length === 0) more.replaceChildren("There is none.");
-      else if (page.next_cursor === undefined) more.replaceChildren();
-      else more.replaceChildren(listButton("More", page.next_cursor));
+      cursor = page.next_cursor;
+      offer(cursor === undefined ? "" : "More", rows.rows.length === 0 ? "There is none." : "");
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (mine === asked) more.replaceChildren(listButton("Try again", cursor), ` ${error.message}`);
+      if (mine === asked) offer("Try again", ` ${error.message}`);
     }
   }
 
-  /** @param {string} text @param {string} [cursor] */
-  function listButton(text, cursor) {
-    const button = element("button", { type: "button" }, text);
-    button.addEventListener("click", () => void list(cursor));
-    return button;
+  /** @param {string} text of the button; empty where there is none @param {string} words beside it */
+  function offer(text, words) {
+    more.textContent = text;
+    more.hidden = text === "";
+    said.textContent = words;
   }
 
   /** @param {{ order_id: string, status: string, error?: string, accepted_at: string, ended_at?: string }} order */

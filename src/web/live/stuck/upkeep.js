@@ -30,6 +30,7 @@ export function upkeep(announce) {
     before = state;
     receiver.replaceChildren(RECEIVER_STATES[state] ?? state);
     if (state !== "disabled") return;
+    output.replaceChildren();
     const button = element("button", { type: "button" }, "Resume");
     button.addEventListener("click", () => act(button, output, "/webhooks/resume", {}, ({ receiver: now }) => `resumed: ${now}`));
     receiver.append(" ", button);

@@ -29,7 +29,7 @@ export class Lanes {
   isPointedAt = false;
   /** Milliseconds from the left edge to the right one. */
   span = WINDOW_MS;
-  /** What was there when the picture was paused. @type {Pick<LaneModel, "lanes" | "bars" | "cancels" | "gaps"> | undefined} */
+  /** What was there when the picture was paused. @type {Pick<LaneModel, "lanes" | "bars" | "cancels" | "gaps"> & { until: number } | undefined} */
   #paused;
   model = new LaneModel();
   /** @type {readonly string[]} */
@@ -51,14 +51,16 @@ export class Lanes {
 
   /** @param {boolean} isPaused */
   pause(isPaused) {
+    if (isPaused === this.isPaused) return;
     const { lanes, bars, cancels, gaps } = this.model;
     // A copy: the model lets go of what is older than its window.
-    this.#paused = isPaused ? structuredClone({ lanes, bars, cancels, gaps }) : undefined;
+    this.#paused = isPaused ? structuredClone({ lanes, bars, cancels, gaps, until: this.#clock.now() }) : undefined;
   }
 
   /** Moves a paused picture by a tenth of its width. @param {1 | -1} direction */
   step(direction) {
-    this.#edge = Math.min(this.#edge + (direction * this.span) / 10, this.#clock.now());
+    // Of what came later it knows nothing, which would look as if nothing had run.
+    this.#edge = Math.min(this.#edge + (direction * this.span) / 10, this.#paused?.until ?? this.#clock.now());
   }
 
   draw() {

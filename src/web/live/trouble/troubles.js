@@ -123,7 +123,7 @@ export const TROUBLES = [
 /** @param {(text: string) => void} say */
 async function killThread(say) {
   // One step of each runs by then, so that orders whose step is on another thread can be seen to go on.
-  const placed = ask("/chaos/orders", { count: ORDERS_AT_A_KILL, order: { delay_ms: { payment: 20, vendor: 1_400, courier: 20 } } });
+  const placed = placeAside({ count: ORDERS_AT_A_KILL, order: { delay_ms: { payment: 20, vendor: 1_400, courier: 20 } } });
   await pause(UNDER_WAY_MS);
   const { killed } = await ask("/chaos/kill-thread", {});
   say(`killed thread #${killed}`);
@@ -148,11 +148,7 @@ async function stickThread(say) {
 
 /** @param {(text: string) => void} say */
 async function crash(say) {
-  const placed = ask("/chaos/orders", { count: ORDERS_AT_A_CRASH, order: { delay_ms: { payment: 50, vendor: 1_800, courier: 20 } } });
-  // Nobody answers them.
-  placed.catch((error) => {
-    if (!(error instanceof Refused)) throw error;
-  });
+  placeAside({ count: ORDERS_AT_A_CRASH, order: { delay_ms: { payment: 50, vendor: 1_800, courier: 20 } } });
   await pause(UNDER_WAY_MS);
   const { orders } = await ask("/orders?status=running&limit=500");
   say(`${orders.length} orders in flight`);
@@ -165,6 +161,15 @@ async function crash(say) {
 /** @param {number} ms */
 function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Places orders whose refusal nobody may wait for: the process ends under them, or what was to happen to them is refused. @param {unknown} request */
+function placeAside(request) {
+  const placed = ask("/chaos/orders", request);
+  placed.catch((error) => {
+    if (!(error instanceof Refused)) throw error;
+  });
+  return placed;
 }
 
 /** @param {unknown} request */
