@@ -2,6 +2,7 @@ import { Client } from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { randomFrom } from "../../load/stand-in/random.ts";
 import { LOCK_CLASS } from "../../src/journal/postgres/schema.ts";
+import { TAKEOVER_POLL_MS } from "../../src/journal/postgres/session.ts";
 import { eventually } from "../support/eventually.ts";
 import { newId, postOrder, type Received, send, threadsPage } from "../support/http-client.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres/index.ts";
@@ -158,6 +159,8 @@ test("connections that break in the middle of commits leave no doubt", async () 
   const random = seededRandom();
   const lives = await livesOf(nodes);
   const load = new Load(nodes);
+  let brokenMs = performance.now();
+  let longestMs = 0;
   for (let nth = 0; nth < 4 * BREAKS; nth++) {
     // Orders flow again.
     await eventually(
@@ -165,8 +168,10 @@ test("connections that break in the middle of commits leave no doubt", async () 
       () => nodes[0].order(),
       (answer) => answer?.status === 200,
     );
+    longestMs = Math.max(longestMs, performance.now() - brokenMs);
     await pause(60 * random());
     // What is sent now is lost, or it is executed and its reply is lost.
+    brokenMs = performance.now();
     proxy.cut(random() < 0.5 ? "to-server" : "to-client");
     await pause(30 * random());
     proxy.reset();
@@ -178,7 +183,9 @@ test("connections that break in the middle of commits leave no doubt", async () 
     () => nodes[0].readiness(),
     (status) => status === 200,
   );
-  expect(await livesOf(nodes)).toEqual(lives);
+  longestMs = Math.max(longestMs, performance.now() - brokenMs);
+  // A node that a busy machine keeps away while others look twice is dead to them, and none of its orders is in doubt then either.
+  if (longestMs < TAKEOVER_POLL_MS) expect(await livesOf(nodes)).toEqual(lives);
   await expectIdle(nodes);
   await expectSameEverywhere(load, nodes);
 });
