@@ -1,31 +1,21 @@
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { CHROMIUM, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
-import { type OnFile, startOnFile } from "../fixture.ts";
 import { colorOf, drawn, NOTE_TICKS, openPage, says, whereIs } from "./open-page.ts";
 import { playedTenSeconds } from "./played-events.ts";
+import { sharedByTests } from "./shared-by-tests.ts";
 
 const PAINTS = "performance.getEntriesByName('first-contentful-paint').length";
 // Some pictures: thirty a second are drawn.
 const SOME_PICTURES = 15;
 
 describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () => {
-  let file: OnFile;
-  let browser: Browser;
-  let adminPort: number;
-  beforeAll(async () => {
-    [file, browser] = await Promise.all([startOnFile({ ORDER_TIMEOUT_MS: "60000" }), launchBrowser()]);
-    ({ adminPort } = file.running);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await file?.[Symbol.asyncDispose]();
-  });
+  const shared = sharedByTests();
 
   test("says first why threads matter, and leads to the README, the API and a trace", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     const lead = page.locator(".lead");
     expect(await lead.innerText()).toMatch(/^Node runs JavaScript on one thread, .* steps run on several OS threads/);
@@ -42,7 +32,7 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
       [".js", ".css"],
       [".css", ".js"],
     ] as const) {
-      await using context = await browser.newContext();
+      await using context = await shared.browser.newContext();
       const page = await context.newPage();
       const gate = Promise.withResolvers<void>();
       let came = 0;
@@ -53,7 +43,7 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
         await gate.promise;
         await route.continue();
       });
-      await page.goto(`http://127.0.0.1:${adminPort}/`, { waitUntil: "commit" });
+      await page.goto(`http://127.0.0.1:${shared.adminPort}/`, { waitUntil: "commit" });
       await eventually("the other files", () => came >= 8);
       if (held === ".js") await eventually("a paint without scripts", () => page.evaluate<number>(PAINTS));
       else {
@@ -69,7 +59,7 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
   });
 
   test("forced colors leave the swatches of the legend, and of the plots, as they are", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     const look = () =>
       page.evaluate<{ swatches: string[]; heading: string }>(`(() => {
@@ -94,11 +84,11 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
   });
 
   test("the picture stands still under the pointer, and goes on without it", async () => {
-    await using opened = await openPage(browser, adminPort, { reducedMotion: "no-preference" });
+    await using opened = await openPage(shared.browser, shared.adminPort, { reducedMotion: "no-preference" });
     const { page } = opened;
     const client = new AbortController();
     const body = { order_id: newId("held"), amount: 1, delay_ms: { payment: 1, vendor: 60_000, courier: 1 } };
-    const left = send(file.running.port, { method: "POST", path: "/order", body, signal: client.signal }).catch(() => {});
+    const left = send(shared.file.running.port, { method: "POST", path: "/order", body, signal: client.signal }).catch(() => {});
     await drawn(page, colorOf("vendor"), 40);
     const pictures = await countPictures(page);
     const where = () => whereIs(page, colorOf("vendor"));
@@ -123,14 +113,14 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
   });
 
   test("the rows of orders stay under the pointer, and go on without it", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     await page.addInitScript(NOTE_TICKS);
     await page.reload();
     const rows = page.locator("#orders-rows");
     const place = async () => {
       const id = newId("row");
-      await postOrder(file.running.port, { order_id: id, amount: 1 });
+      await postOrder(shared.file.running.port, { order_id: id, amount: 1 });
       return id;
     };
     const first = await place();
@@ -151,7 +141,7 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
   });
 
   test("a paused picture keeps what it shows, however long it is paused", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const told = JSON.stringify([0, 1, 2].map(playedTenSeconds));
     const [before, after] = await opened.page.evaluate<[string, string]>(`(async () => {
       const [first, ...later] = ${told};
@@ -183,7 +173,7 @@ describe.skipIf(CHROMIUM === undefined)(`how the live page looks${SKIPPED}`, () 
   });
 
   test("a plot says what was in the second under the pointer", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     const plot = page.locator("#plots canvas").first();
     await plot.scrollIntoViewIfNeeded();

@@ -1,55 +1,45 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { STEPS } from "../../../src/orders/steps.ts";
-import { CHROMIUM, launchBrowser, SKIPPED } from "../../support/browser.ts";
+import { CHROMIUM, SKIPPED } from "../../support/browser.ts";
 import { eventually } from "../../support/eventually.ts";
 import { newId, postOrder, send } from "../../support/http-client.ts";
-import { fail, type OnFile, startOnFile } from "../fixture.ts";
+import { fail } from "../fixture.ts";
 import { colorOf, drawn, makeTrouble, openPage, says, tablesOf } from "./open-page.ts";
+import { sharedByTests } from "./shared-by-tests.ts";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const HTML_ID = `<img src=x onerror="document.title='run'"><b>a</b>`;
 
 describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
-  let file: OnFile;
-  let browser: Browser;
-  let adminPort: number;
-  let port: number;
-  beforeAll(async () => {
-    [file, browser] = await Promise.all([startOnFile({ ORDER_TIMEOUT_MS: "60000" }), launchBrowser()]);
-    ({ adminPort, port } = file.running);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await file?.[Symbol.asyncDispose]();
-  });
+  const shared = sharedByTests();
 
   /** Has something stuck from now on for less than a minute: it is compensated then, so a test that began earlier cannot count on it. */
-  const stick = (id = newId("stuck")) => fail(file.running.service.journal, id, ["payment"], Date.now() - 3_600_000);
+  const stick = (id = newId("stuck")) => fail(shared.file.running.service.journal, id, ["payment"], Date.now() - 3_600_000);
 
   /** The text of the orders shown, newest first. */
   const ordersOf = (page: Page) => page.locator("#orders-rows");
 
   test("asks nobody but its own server, and the browser has nothing to complain about", async () => {
-    await using opened = await openPage(browser, adminPort, { reducedMotion: "no-preference" });
+    await using opened = await openPage(shared.browser, shared.adminPort, { reducedMotion: "no-preference" });
     const { page, urls, complaints } = opened;
     await makeTrouble(page, "Place an order", /^ok$/);
     await says(ordersOf(page), /demo-\w+\s+ok/);
     for (const step of STEPS) await drawn(page, colorOf(step));
-    expect(new Set(urls.map((url) => new URL(url).origin))).toEqual(new Set([`http://127.0.0.1:${adminPort}`]));
+    expect(new Set(urls.map((url) => new URL(url).origin))).toEqual(new Set([`http://127.0.0.1:${shared.adminPort}`]));
     expect(urls.length).toBeGreaterThan(15);
     expect(complaints).toEqual([]);
   });
 
   test("a step that runs for long has a bar that grows, until its order has ended", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     const id = newId("long");
     const client = new AbortController();
     const body = { order_id: id, amount: 1, delay_ms: { payment: 1, vendor: 60_000, courier: 1 } };
-    const left = send(port, { method: "POST", path: "/order", body, signal: client.signal }).catch(() => {});
+    const left = send(shared.port, { method: "POST", path: "/order", body, signal: client.signal }).catch(() => {});
     const tables = await tablesOf(page);
     const ages: number[] = [];
     while (ages.length < 2) {
@@ -71,7 +61,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   });
 
   test("its policy keeps scripts in line, of other origins and made of text from running", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page, complaints } = opened;
     const tries = [
       `const made = document.createElement("script"); made.src = "http://127.0.0.1:1/a.js"; document.head.append(made)`,
@@ -97,11 +87,11 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
 
   test("ids with HTML in them are text wherever they stand", async () => {
     await stick(HTML_ID);
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page, complaints } = opened;
     await page.locator("#stuck-body td.id button", { hasText: HTML_ID }).waitFor();
     const other = `${HTML_ID}2`;
-    await postOrder(port, { order_id: other, amount: 1, fail_step: "payment" });
+    await postOrder(shared.port, { order_id: other, amount: 1, fail_step: "payment" });
     await page.locator("#orders-rows button", { hasText: other }).click();
     await page.locator("#order h3", { hasText: "Attempt 1" }).waitFor();
     expect(await page.locator("#order-title").innerText()).toBe(other);
@@ -117,9 +107,9 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   test("orders are found by id and by status, and a click shows all of one", async () => {
     const id = newId("found");
     const failing = { order_id: id, amount: 1_250, fail_step: "vendor", delay_ms: { payment: 1, vendor: 20, courier: 1 } };
-    await postOrder(port, failing);
-    await postOrder(port, failing);
-    await using opened = await openPage(browser, adminPort);
+    await postOrder(shared.port, failing);
+    await postOrder(shared.port, failing);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     await page.fill("#orders-id", id);
     await page.keyboard.press("Enter");
@@ -140,8 +130,8 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
 
   test("older attempts of an order come once, however often the button is pressed", async () => {
     const id = newId("older");
-    for (let attempts = 0; attempts < 22; attempts++) await fail(file.running.service.journal, id, []);
-    await using opened = await openPage(browser, adminPort);
+    for (let attempts = 0; attempts < 22; attempts++) await fail(shared.file.running.service.journal, id, []);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page, urls } = opened;
     await page.fill("#orders-id", id);
     await page.keyboard.press("Enter");
@@ -166,7 +156,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   });
 
   test("nothing jumps while it loads, the first paint waits for little, and a narrow page keeps the lanes beside the buttons", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     await page.addInitScript(
       `globalThis.shifts = []; new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({ value }) => value))).observe({ type: "layout-shift", buffered: true })`,
@@ -196,7 +186,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   });
 
   test("names its node and the others of its cluster", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     // As of a service on PostgreSQL, which takes longer to start than all of this file.
     await page.route("**/nodes", (route) => route.fulfill({ json: { nodes: [{ name: "shop-1" }, { name: "shop-2" }] } }));
@@ -210,7 +200,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   });
 
   test("Tab reaches every button, link and field; Space pauses the picture, and arrows step", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     await stick();
     await page.locator("#stuck-body tbody tr").first().waitFor();
@@ -238,7 +228,7 @@ describe.skipIf(CHROMIUM === undefined)(`the live page${SKIPPED}`, () => {
   });
 
   test("axe finds nothing serious, light and wide, dark and narrow, and nothing is wider than the window", async () => {
-    await using opened = await openPage(browser, adminPort);
+    await using opened = await openPage(shared.browser, shared.adminPort);
     const { page } = opened;
     const tables = await tablesOf(page);
     // On a busy machine the payment may fail before the vendor has a thread.
